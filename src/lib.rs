@@ -1,0 +1,7 @@
+//! pgsteward looks after PostgreSQL servers. One tick is a fold; `ARCHITECTURE.md` has the drawing.
+pub mod clock;
+pub mod collect;
+pub mod model;
+pub mod problem;
+pub mod rules;
+pub mod yaml;

@@ -1,0 +1,3 @@
+//! The binary: parse, call `cli`.
+
+fn main() {}

@@ -1,0 +1,144 @@
+//! Alerts and the book that holds them. How they move is `alert`'s; here is only what they are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{ActionRequest, Evidence, Labels, NoticeKind, Severity, Tier};
+
+/// Who an alert is: a hash of rule id, target and subject. Made by `alert::fingerprint`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub String);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where an alert stands in its life. Inactive and resolved alerts are not in the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// There is no finding.
+    Inactive,
+    /// There is a finding, not yet for as long as the rule's `for`.
+    Pending,
+    /// It lasts.
+    Firing,
+    /// The finding is gone, not yet for as long as the rule's `keep_firing_for`.
+    Recovering,
+    /// It is over; the end of an episode.
+    Resolved,
+}
+
+impl State {
+    /// The word used in files and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Recovering => "recovering",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A finding with a life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Who.
+    pub fingerprint: Fingerprint,
+    /// The life this is: `<fingerprint prefix>-<when it began>`; a new one after each resolve.
+    pub episode: String,
+    /// Rule id.
+    pub rule: String,
+    /// Title of the rule.
+    pub title: String,
+    /// Target name.
+    pub target: String,
+    /// Whom it is about on that target.
+    pub subject: Labels,
+    /// Labels for routing and windows: the target's, then the rule's.
+    pub labels: Labels,
+    /// How urgent.
+    pub tier: Tier,
+    /// How bad, by the latest finding.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: State,
+    /// When the finding was first seen; moved on over gaps that prove nothing.
+    pub active_at: DateTime<Utc>,
+    /// When it fired.
+    pub fired_at: Option<DateTime<Utc>>,
+    /// When the finding went away.
+    pub recovering_at: Option<DateTime<Utc>>,
+    /// When the rule last came to an end and saw it.
+    pub seen_at: DateTime<Utc>,
+    /// Why its state is held now, if it is.
+    pub held: Option<String>,
+    /// What keeps its notices back now, if anything: `window weekly-patch`.
+    pub suppressed_by: Option<String>,
+    /// One line, by the latest finding.
+    pub summary: String,
+    /// More, by the latest finding.
+    pub detail: String,
+    /// Facts, by the latest finding.
+    pub evidence: Vec<Evidence>,
+    /// Advice, by the latest finding.
+    pub actions: Vec<ActionRequest>,
+    /// What to do.
+    pub runbook: String,
+}
+
+/// How one rule fares on one target over time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleHealth {
+    /// When it last came to an end.
+    pub last_ok: Option<DateTime<Utc>>,
+    /// Since when it has not (NoData or Error), and why.
+    pub unknown_since: Option<DateTime<Utc>>,
+    /// The latest reason.
+    pub reason: String,
+    /// Errors in a row.
+    pub errors: u32,
+}
+
+/// The latest notice of an episode that a channel was given, from the outbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The episode it belongs to.
+    pub episode: String,
+    /// What it said.
+    pub kind: NoticeKind,
+    /// The severity it said.
+    pub severity: Severity,
+    /// When it was put into the outbox.
+    pub queued_at: DateTime<Utc>,
+    /// When the channel took it; `None` while it is on its way.
+    pub delivered_at: Option<DateTime<Utc>>,
+}
+
+/// All that is known of one target's alerts between two ticks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    /// Counts commits; a commit made from an older version is refused.
+    pub version: u64,
+    /// Living alerts.
+    pub alerts: BTreeMap<Fingerprint, Alert>,
+    /// Rule health by rule id.
+    pub rules: BTreeMap<String, RuleHealth>,
+    /// What each channel was last told, by alert and channel name. Failed notices are not here.
+    pub told: BTreeMap<Fingerprint, BTreeMap<String, Told>>,
+}

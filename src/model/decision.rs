@@ -1,0 +1,164 @@
+//! What one tick decided, every choice with its reason. The values that `alert::decide` returns and `store` commits.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Book, Fingerprint, Labels, Notice, Severity, State};
+
+/// Why something was or was not done. Shown to people, kept in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum Reason {
+    /// A finding appeared; `for` is still running.
+    Waiting {
+        /// Seconds proven so far.
+        proven_s: u64,
+        /// Seconds asked for.
+        for_s: u64,
+    },
+    /// The finding lasted as long as `for`.
+    Lasted {
+        /// Seconds asked for.
+        for_s: u64,
+    },
+    /// The finding went away before `for` was over.
+    GoneBeforeFiring,
+    /// The finding went away; `keep_firing_for` is running.
+    Recovering {
+        /// Seconds asked for.
+        keep_firing_for_s: u64,
+    },
+    /// The finding came back while recovering.
+    CameBack,
+    /// The finding stayed away long enough.
+    Cleared,
+    /// The rule is gone from the rule set.
+    RuleRemoved,
+    /// The state is held: the subject or the rule could not be judged.
+    Held {
+        /// Why.
+        detail: String,
+    },
+    /// Time between two evaluations proves nothing; it does not count towards `for`.
+    Gap {
+        /// Seconds that are not counted.
+        gap_s: u64,
+    },
+    /// First notice of the episode on this channel.
+    FirstOfEpisode,
+    /// Severity rose since the channel was last told.
+    SeverityRose {
+        /// What the channel knows.
+        from: Severity,
+    },
+    /// The dedup window since the last delivery is over.
+    WindowOver {
+        /// Seconds of the window.
+        dedup_s: u64,
+    },
+    /// The channel was told within the dedup window.
+    Deduplicated {
+        /// When it may be told again.
+        until: DateTime<Utc>,
+    },
+    /// The channel has a notice of this episode still on its way.
+    OnItsWay,
+    /// The channel was told of the firing, so it is told of the end.
+    ToldOfFiring,
+    /// The channel was never told of the firing, so there is nothing to end.
+    NeverTold,
+    /// A maintenance window keeps the notice back.
+    Window {
+        /// Name of the window.
+        name: String,
+        /// When it ends.
+        until: DateTime<Utc>,
+    },
+    /// No route leads to a channel.
+    NotRouted,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use pgsteward_helpers::span;
+        let span = |s: &u64| span(*s as f64);
+        match self {
+            Self::Waiting { proven_s, for_s } => write!(f, "seen for {} of {}", span(proven_s), span(for_s)),
+            Self::Lasted { for_s: 0 } => write!(f, "fires at once"),
+            Self::Lasted { for_s } => write!(f, "lasted {}", span(for_s)),
+            Self::GoneBeforeFiring => write!(f, "gone before it fired"),
+            Self::Recovering { keep_firing_for_s } => write!(f, "gone; kept firing for {}", span(keep_firing_for_s)),
+            Self::CameBack => write!(f, "came back while recovering"),
+            Self::Cleared => write!(f, "cleared"),
+            Self::RuleRemoved => write!(f, "its rule was removed"),
+            Self::Held { detail } => write!(f, "held: {detail}"),
+            Self::Gap { gap_s } => write!(f, "{} without an evaluation do not count", span(gap_s)),
+            Self::FirstOfEpisode => write!(f, "first notice of this episode"),
+            Self::SeverityRose { from } => write!(f, "severity rose from {from}"),
+            Self::WindowOver { dedup_s } => write!(f, "still firing {} after the last notice", span(dedup_s)),
+            Self::Deduplicated { until } => write!(f, "told already; again after {}", until.format("%H:%M:%SZ")),
+            Self::OnItsWay => write!(f, "a notice is on its way"),
+            Self::ToldOfFiring => write!(f, "the channel was told of the firing"),
+            Self::NeverTold => write!(f, "the channel was never told of the firing"),
+            Self::Window { name, until } => write!(f, "maintenance window `{name}` until {}", until.format("%Y-%m-%d %H:%MZ")),
+            Self::NotRouted => write!(f, "no route leads to a channel"),
+        }
+    }
+}
+
+/// One change of an alert's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// Its episode.
+    pub episode: String,
+    /// Rule id.
+    pub rule: String,
+    /// Whom it is about.
+    pub subject: Labels,
+    /// Severity after it.
+    pub severity: Severity,
+    /// Before.
+    pub from: State,
+    /// After.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+    /// One line of the alert.
+    pub summary: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A choice that is not a transition: why a notice was or was not made, or why a state is held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// The channel, when the choice is about one.
+    pub channel: Option<String>,
+    /// Whether something was sent.
+    pub sent: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// All that a tick decided for one target.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The book after the tick; `told` is as it was, since only a delivery changes it.
+    pub book: Book,
+    /// Alerts that are new or differ from the book before.
+    pub changed: Vec<Fingerprint>,
+    /// Alerts that left the book.
+    pub removed: Vec<Fingerprint>,
+    /// State changes.
+    pub transitions: Vec<Transition>,
+    /// What channels are to be told.
+    pub notices: Vec<Notice>,
+    /// Why each notice was or was not made.
+    pub records: Vec<DecisionRecord>,
+}

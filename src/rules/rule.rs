@@ -1,0 +1,12 @@
+//! The seam that every engine implements.
+
+use crate::model::{Outcome, RuleInput, RuleMeta};
+
+/// One rule, compiled and checked.
+pub trait Rule: Send + Sync + std::fmt::Debug {
+    /// What it declares.
+    fn meta(&self) -> &RuleMeta;
+
+    /// Judges one input. Must answer the same for the same input, and never panic: trouble is `Outcome::Error`.
+    fn evaluate(&self, input: &RuleInput) -> Outcome;
+}
