@@ -1,9 +1,9 @@
 //! What a metric is: one frame, the SQL that yields it by server version, and what it needs, costs and how often it is due.
 //!
-//! Data, not code: shipped metrics stand one in a file in `metrics/`, and a rule file may bring its own (`custom`). How a
-//! metric is run, and what becomes of an answer that does not come, is `sweep`'s.
+//! Data, not code: shipped metrics stand one in a file in `metrics/`, and a rule file may bring its own (see `rules`). How a
+//! metric is run, and what becomes of an answer that does not come, is `collect`'s.
 
-use crate::model::FrameDef;
+use super::FrameDef;
 
 /// Where a metric's SQL runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
