@@ -1,7 +1,7 @@
 //! `set_parameter`: sets one server parameter with ALTER SYSTEM; a reload or restart makes it take effect.
 
 use super::quote::{ident, literal};
-use super::{ActionKind, Param, ParamKind, Risk};
+use super::{ActionKind, ActionRequest, Param, ParamKind, Risk};
 
 pub(super) const KIND: ActionKind = ActionKind {
     name: "set_parameter",
@@ -15,6 +15,11 @@ pub(super) const KIND: ActionKind = ActionKind {
     needs_window: true,
     precondition: "the parameter has not been changed since the advice",
     verify: "pg_settings shows the new value and no pending restart",
-    sql: |request| Ok(Some(format!("ALTER SYSTEM SET {} = {}", ident(request.param("name")?), literal(request.param("value")?)))),
-    undo: |request| Ok(Some(format!("ALTER SYSTEM RESET {}", ident(request.param("name")?)))),
+    sql: |request| Ok(Some(format!("ALTER SYSTEM SET {} = {}", parameter(request)?, literal(request.param("value")?)))),
+    undo: |request| Ok(Some(format!("ALTER SYSTEM RESET {}", parameter(request)?))),
 };
+
+/// The name of a parameter; an extension's has two parts, each an identifier of its own.
+fn parameter(request: &ActionRequest) -> Result<String, String> {
+    Ok(request.param("name")?.split('.').map(ident).collect::<Vec<_>>().join("."))
+}
