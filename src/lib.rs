@@ -1,4 +1,5 @@
 //! pgsteward looks after PostgreSQL servers. One tick is a fold; `ARCHITECTURE.md` has the drawing.
+pub mod alert;
 pub mod calendar;
 pub mod clock;
 pub mod collect;

@@ -63,6 +63,8 @@ pub enum Reason {
         /// When it may be told again.
         until: DateTime<Utc>,
     },
+    /// The channel was told, and repeats are off.
+    NoRepeat,
     /// The channel has a notice of this episode still on its way.
     OnItsWay,
     /// The channel was told of the firing, so it is told of the end.
@@ -99,6 +101,7 @@ impl fmt::Display for Reason {
             Self::SeverityRose { from } => write!(f, "severity rose from {from}"),
             Self::WindowOver { dedup_s } => write!(f, "still firing {} after the last notice", span(dedup_s)),
             Self::Deduplicated { until } => write!(f, "told already; again after {}", until.format("%H:%M:%SZ")),
+            Self::NoRepeat => write!(f, "told already; repeats are off"),
             Self::OnItsWay => write!(f, "a notice is on its way"),
             Self::ToldOfFiring => write!(f, "the channel was told of the firing"),
             Self::NeverTold => write!(f, "the channel was never told of the firing"),

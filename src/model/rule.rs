@@ -225,6 +225,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How the reason of `Skipped` begins for a rule whose interval is not over: the only skipping that is no hold.
+    pub const NOT_DUE: &'static str = "not due";
+
     /// The word used in JSON and lists.
     #[must_use]
     pub fn word(&self) -> &'static str {
