@@ -2,6 +2,7 @@
 pub mod calendar;
 pub mod clock;
 pub mod collect;
+pub mod demo;
 pub mod model;
 pub mod problem;
 pub mod rules;
