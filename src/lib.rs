@@ -3,6 +3,7 @@ pub mod alert;
 pub mod calendar;
 pub mod clock;
 pub mod collect;
+pub mod demo;
 pub mod model;
 pub mod problem;
 pub mod rules;
