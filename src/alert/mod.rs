@@ -5,6 +5,8 @@
 //! sends (`deliver` does) and never commits (`store` does); `book.told` is read here and changes only by a delivery.
 
 mod announce;
+#[cfg(test)]
+mod conformance;
 mod dedup;
 mod facts;
 mod fingerprint;
