@@ -292,10 +292,17 @@ impl Reference<'_> {
             match fate {
                 Fate::Waiting => {}
                 Fate::Failed => self.sent.retain(|sent| !waiting(sent)),
-                Fate::Delivered => self.sent.iter_mut().filter(|sent| waiting(sent)).for_each(|sent| sent.delivered = Some(at + 1)),
+                Fate::Delivered => {
+                    self.sent.iter_mut().filter(|sent| waiting(sent)).for_each(|sent| sent.delivered = Some(at + delay(channel)))
+                }
             }
         }
     }
+}
+
+/// Seconds from the tick to a delivery: mail comes a little later.
+fn delay(channel: usize) -> i64 {
+    if channel == 0 { 1 } else { 0 }
 }
 
 fn name(phase: Phase) -> &'static str {
@@ -444,12 +451,14 @@ fn check(every: i64, setup: &Setup, turns: &[Turn]) {
         assert_eq!(json(&decision), json(&replayed(&book, &outcomes, &config, time(at))), "a tick file replays");
 
         outbox.extend(decision.notices.iter().map(|notice| Row { notice: notice.clone(), delivered_at: None }));
-        for (channel, fate) in CHANNELS.iter().zip(turn.fates) {
-            let waiting = |row: &Row| row.notice.channel == *channel && row.delivered_at.is_none();
+        for (channel, fate) in turn.fates.into_iter().enumerate() {
+            let waiting = |row: &Row| row.notice.channel == CHANNELS[channel] && row.delivered_at.is_none();
             match fate {
                 Fate::Waiting => {}
                 Fate::Failed => outbox.retain(|row| !waiting(row)),
-                Fate::Delivered => outbox.iter_mut().filter(|row| waiting(row)).for_each(|row| row.delivered_at = Some(time(at + 1))),
+                Fate::Delivered => {
+                    outbox.iter_mut().filter(|row| waiting(row)).for_each(|row| row.delivered_at = Some(time(at + delay(channel))))
+                }
             }
         }
         reference.fates(turn.fates, at);

@@ -5,7 +5,6 @@
 //! that could not judge the subject, a gap of more than two intervals between two that could, and a step of the clock back.
 //! What is absent here: suppression, routes and channels, which never change a state.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -43,7 +42,7 @@ pub(super) struct Life<'a> {
     pub note: Option<Reason>,
 }
 
-/// All alerts of one rule: those with a finding in the order of their subjects, then the others.
+/// All alerts of one rule: those with a finding, then the others, each in the order of their subjects.
 pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Alert]) -> Vec<Life<'a>> {
     let evaluation = match &turn.verdict {
         Verdict::Judged(evaluation) => evaluation,
@@ -52,23 +51,19 @@ pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Alert]) -> Vec<Life<'a>
     };
     let mut findings: BTreeMap<&Labels, &Finding> = BTreeMap::new();
     for finding in &evaluation.findings {
-        let kept = findings.entry(&finding.subject).or_insert(finding);
-        if order(finding, kept).is_lt() {
-            *kept = finding;
-        }
+        findings.entry(&finding.subject).and_modify(|kept| *kept = worse(kept, finding)).or_insert(finding);
     }
     let mut held: BTreeMap<&Labels, &str> = BTreeMap::new();
     for one in &evaluation.held {
-        let kept = held.entry(&one.subject).or_insert(&one.reason);
-        *kept = (*kept).min(&one.reason);
+        held.entry(&one.subject).and_modify(|kept| *kept = (*kept).min(&one.reason)).or_insert(&one.reason);
     }
-    let known: BTreeMap<&Labels, &'a Alert> = alerts.iter().map(|alert| (&alert.subject, *alert)).collect();
-    let seen = findings.values().map(|finding| turn.seen(known.get(&finding.subject).copied(), finding));
-    let others = alerts.iter().filter(|alert| !findings.contains_key(&alert.subject)).map(|alert| match held.get(&alert.subject) {
+    let mut unseen: BTreeMap<&Labels, &'a Alert> = alerts.iter().map(|alert| (&alert.subject, *alert)).collect();
+    let mut lives: Vec<Life<'a>> = findings.values().map(|finding| turn.seen(unseen.remove(&finding.subject), finding)).collect();
+    lives.extend(unseen.into_values().map(|alert| match held.get(&alert.subject) {
         Some(reason) => turn.held(alert, reason, turn.since_end),
         None => turn.missed(alert),
-    });
-    seen.chain(others).collect()
+    }));
+    lives
 }
 
 /// The end of an alert whose rule is gone.
@@ -78,11 +73,11 @@ pub(super) fn removed(before: &Alert) -> Life<'_> {
     Life { before: Some(before), alert, meta: None, change: Some((before.state, Reason::RuleRemoved)), note: None }
 }
 
-/// Of two findings about one subject the worse comes first; between equals their text decides, so that order never does.
-fn order(a: &Finding, b: &Finding) -> Ordering {
-    let worse = b.severity.cmp(&a.severity);
-    let text = || (&a.summary, &a.detail).cmp(&(&b.summary, &b.detail));
-    worse.then_with(text).then_with(|| format!("{a:?}").cmp(&format!("{b:?}")))
+/// Of two findings about one subject the worse; between equals their text decides, so that order never does.
+fn worse<'f>(a: &'f Finding, b: &'f Finding) -> &'f Finding {
+    let text = || (&b.summary, &b.detail).cmp(&(&a.summary, &a.detail));
+    let order = a.severity.cmp(&b.severity).then_with(text).then_with(|| format!("{b:?}").cmp(&format!("{a:?}")));
+    if order.is_ge() { a } else { b }
 }
 
 impl<'a> Turn<'a> {
@@ -164,10 +159,10 @@ impl<'a> Turn<'a> {
 
     /// Time since the last evaluation that does not count, although the subject was seen at both ends of it.
     fn unproven(&self) -> TimeDelta {
-        let steady = self.since_end >= TimeDelta::zero();
         let tolerated = self.interval_s.saturating_mul(2).saturating_mul(1_000);
+        // A negative one, from a clock put back, is never short.
         let short = u64::try_from(self.since_end.num_milliseconds()).is_ok_and(|gap| gap <= tolerated);
-        if steady && short { TimeDelta::zero() } else { self.since_end }
+        if short { TimeDelta::zero() } else { self.since_end }
     }
 
     /// The alert as the finding describes it; identity and times as they were.
