@@ -75,8 +75,7 @@ pub(super) fn removed(before: &Alert) -> Life<'_> {
 
 /// Of two findings about one subject the worse; between equals their text decides, so that order never does.
 fn worse<'f>(a: &'f Finding, b: &'f Finding) -> &'f Finding {
-    let text = || (&b.summary, &b.detail).cmp(&(&a.summary, &a.detail));
-    let order = a.severity.cmp(&b.severity).then_with(text).then_with(|| format!("{b:?}").cmp(&format!("{a:?}")));
+    let order = a.severity.cmp(&b.severity).then_with(|| format!("{b:?}").cmp(&format!("{a:?}")));
     if order.is_ge() { a } else { b }
 }
 
