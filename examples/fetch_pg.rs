@@ -10,7 +10,7 @@ fn main() -> anyhow::Result<()> {
     for major in std::env::args().skip(1) {
         let wanted = major.parse().with_context(|| format!("`{major}` is no major version of PostgreSQL"))?;
         let binaries = obtain(&Search::here(Some(wanted)), &|line| {
-            if !line.starts_with("leaves out ") {
+            if !line.starts_with("leaves out ") && !line.starts_with("found ") {
                 println!("   {line}");
             }
         })?;

@@ -105,8 +105,9 @@ async fn every_trouble_is_there_on_the_oldest_major() {
 #[tokio::test]
 async fn the_shared_server_has_a_superuser_and_a_steward_who_only_monitors() {
     let server = support::server(support::newest()).await;
-    server.database("odd \" name").await;
-    for (dsn, superuser) in [(server.superuser("odd \" name"), true), (server.steward("odd \" name"), false)] {
+    let odd = r#"odd " ' \ name"#;
+    server.database(odd).await;
+    for (dsn, superuser) in [(server.superuser(odd), true), (server.steward(odd), false)] {
         let client = support::connect(&dsn.parse().unwrap()).await;
         let sql =
             "SELECT rolsuper, pg_has_role('pg_monitor', 'USAGE'), rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user";
