@@ -87,6 +87,8 @@ impl Options {
 }
 
 /// A running cluster. Dropping it stops the server and removes all its files.
+///
+/// What starts and stops it blocks the calling thread, for a second or so.
 #[derive(Debug)]
 pub struct Cluster {
     binaries: Binaries,
@@ -321,11 +323,11 @@ fn base() -> PathBuf {
 /// Tries until it works, for some five seconds.
 fn patiently<E>(mut attempt: impl FnMut() -> Result<(), E>) -> Result<(), E> {
     let mut last = attempt();
-    for _ in 0..50 {
+    for _ in 0..20 {
         if last.is_ok() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(250));
         last = attempt();
     }
     last

