@@ -2,8 +2,10 @@
 pub mod calendar;
 pub mod clock;
 pub mod collect;
+pub mod deliver;
 pub mod model;
 pub mod problem;
 pub mod rules;
 pub mod store;
+pub mod text;
 pub mod yaml;

@@ -18,7 +18,7 @@ mod open;
 mod outbox;
 mod retention;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tick;
 
 pub use error::StoreError;

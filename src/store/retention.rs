@@ -11,7 +11,10 @@ use super::codec::{micros, seconds};
 use super::{Store, StoreError};
 
 /// Things dropped in one transaction, about.
-const BATCH: i64 = 256;
+const BATCH: i64 = 64;
+
+/// Pages given back to the disk in one transaction.
+const GIVE_BACK_PAGES: u32 = 2_000;
 
 /// What retention took.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,9 +52,12 @@ impl Store {
 
     /// Bytes that hold something.
     fn bytes_in_use(&self) -> Result<u64, StoreError> {
-        let pragma = |name: &str| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let pages = pragma("page_count")? - pragma("freelist_count")?;
-        Ok((pages * pragma("page_size")?).unsigned_abs())
+        let pages = self.number("page_count")?.saturating_sub(self.number("freelist_count")?);
+        Ok(pages.saturating_mul(self.number("page_size")?))
+    }
+
+    fn number(&self, pragma: &str) -> Result<u64, StoreError> {
+        Ok(self.db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))?.unsigned_abs())
     }
 
     /// Drops one batch of what is older than `before`; `false` when there was nothing.
@@ -68,7 +74,13 @@ impl Store {
     }
 
     fn give_back(&mut self) -> Result<(), StoreError> {
-        self.db.execute_batch("PRAGMA incremental_vacuum")?;
+        let mut free = u64::MAX;
+        while (1..free).contains(&self.number("freelist_count")?) {
+            free = self.number("freelist_count")?;
+            let mut vacuum = self.db.prepare(&format!("PRAGMA incremental_vacuum({GIVE_BACK_PAGES})"))?;
+            let mut pages = vacuum.query([])?;
+            while pages.next()?.is_some() {}
+        }
         // A reader may hold the log back; the next prune tries again.
         self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
