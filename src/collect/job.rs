@@ -54,8 +54,11 @@ impl<'a> Job<'a> {
         if let Some(name) = database {
             self.coverage.without_databases.insert(name.to_string(), missing.detail.clone());
         }
-        let in_database = |detail: String| database.map_or(detail.clone(), |name| format!("{}: {detail}", super::clean(name)));
-        self.refusal.get_or_insert_with(|| Missing { detail: in_database(missing.detail.clone()), ..missing });
+        let detail = database.map_or(missing.detail.clone(), |name| format!("{}: {}", super::clean(name), missing.detail));
+        // What went wrong where the extension is says more than that it is not everywhere.
+        if self.refusal.as_ref().is_none_or(|first| first.reason == MissingReason::NoExtension && missing.reason != first.reason) {
+            self.refusal = Some(Missing { detail, ..missing });
+        }
     }
 
     /// The finished frame, or why there is none.
