@@ -22,8 +22,8 @@ const TESTED: std::ops::RangeInclusive<u32> = 13..=19;
 /// Extensions whose library must be loaded when the server starts.
 const NEED_PRELOAD: [&str; 4] = ["pg_stat_statements", "pg_stat_kcache", "pg_qualstats", "pg_wait_sampling"];
 
-/// Our sessions that are older than this hang: a sweep asks nothing for so long.
-const HUNG_AFTER_S: u32 = 60;
+/// Our transactions that are this much older than a statement may be, in seconds, hang: each is one short question.
+const HUNG_AFTER_S: u64 = 60;
 
 /// What the role that logged in may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Capabilities {
     pub preloaded: Option<Vec<String>>,
     /// All databases but templates, in the order of their making.
     pub databases: Vec<DatabaseFacts>,
-    /// Sessions of this program and role that are open for more than a minute.
+    /// Other sessions of the same role and `application_name` whose question has been running for minutes.
     pub hung_sessions: usize,
     /// Server's clock minus ours, in seconds.
     pub clock_skew_s: f64,
@@ -99,8 +99,8 @@ SELECT current_setting('server_version_num')::int4 AS version_num,
          WHERE m.rolname IN ('pg_monitor', 'pg_read_all_stats', 'pg_read_all_settings', 'pg_read_all_data')
            AND pg_has_role(r.oid, m.oid, 'USAGE')) AS member_of,
        (SELECT count(*)::int4 FROM pg_stat_activity a
-         WHERE a.usename = current_user AND a.application_name LIKE 'pgsteward%' AND a.pid <> pg_backend_pid()
-           AND a.backend_start < now() - make_interval(secs => {hung_after})) AS hung_sessions
+         WHERE a.usename = current_user AND a.application_name = current_setting('application_name') AND a.pid <> pg_backend_pid()
+           AND a.xact_start < now() - make_interval(secs => {hung_after})) AS hung_sessions
   FROM pg_roles r WHERE r.rolname = current_user";
 
 /// Which life of the server counters belong to. Apart, because a managed service may refuse it.
@@ -128,8 +128,9 @@ impl Capabilities {
     /// # Errors
     /// When the server does not even answer what every role may ask.
     pub(super) async fn ask(session: &Session, meter: &mut Meter, now: DateTime<Utc>, since: Instant) -> Result<Self, Failure> {
+        let hung_after = HUNG_AFTER_S + session.statement_timeout(None) / 1000;
         let before = since.elapsed();
-        let rows = session.ask_all(meter, &FACTS.replace("{hung_after}", &HUNG_AFTER_S.to_string())).await?;
+        let rows = session.ask_all(meter, &FACTS.replace("{hung_after}", &hung_after.to_string())).await?;
         let after = since.elapsed();
         let row = rows.first().ok_or_else(|| Failure::Answer("the server does not know the role that it let in".into()))?;
         let mut found = Self::of(row)?;

@@ -65,7 +65,7 @@ impl ConnectError {
             ),
             SqlState::INVALID_CATALOG_NAME => (MissingReason::Unreachable, "name a database that exists (dbname=postgres)".into()),
             SqlState::CANNOT_CONNECT_NOW => {
-                (MissingReason::Unreachable, "wait until the server has started; its log says how far it is".into())
+                (MissingReason::Unreachable, "start the server, or wait until it has started; its log says how far it is".into())
             }
             _ => (MissingReason::Unreachable, "look into the server's log".into()),
         };
@@ -75,36 +75,34 @@ impl ConnectError {
     /// Neither a yes nor a no from the server: network, TLS, or a login that this side gave up.
     fn without_answer(error: &tokio_postgres::Error, address: &Address) -> Self {
         let chain = chain(error);
-        let detail = format!("{address}: {chain}");
-        if chain.contains("password missing") {
-            let detail = format!("{address}: the server asks for a password and none is known");
-            return Self::new(
-                MissingReason::LoginRefused,
-                detail,
+        // What kind of trouble it is stands in the text only; what it is about comes after.
+        let (kind, what) = chain.split_once(": ").unwrap_or((&chain, &chain));
+        let detail = format!("{address}: {what}");
+        let login = |detail: String, remedy: &str| Self { answered: true, ..Self::new(MissingReason::LoginRefused, detail, remedy) };
+        match (kind, what) {
+            (_, "password missing") => login(
+                format!("{address}: the server asks for a password and none is known"),
                 "give one in ~/.pgpass (mode 0600), PGPASSWORD or the connection string",
-            );
-        }
-        if chain.starts_with("authentication error") {
-            return Self::new(
-                MissingReason::LoginRefused,
-                detail,
-                "use a method that this client knows in pg_hba.conf: scram-sha-256, md5, password, cert, trust",
-            );
-        }
-        if chain.starts_with("error performing TLS handshake") {
-            return Self::new(
+            ),
+            ("authentication error", _) => login(
+                format!("{address}: {chain}"),
+                "pg_hba.conf must ask for a method that this client knows: scram-sha-256, md5, password, cert or trust",
+            ),
+            ("error performing TLS handshake", "server does not support TLS") => {
+                Self::new(MissingReason::Unreachable, detail, "switch ssl on in the server, or do without it: sslmode=prefer")
+            }
+            ("error performing TLS handshake", _) => Self::new(
                 MissingReason::Unreachable,
-                detail,
-                "point sslrootcert at the certificate that signed the server's and use the name in it as host, or choose another sslmode",
-            );
+                format!("{address}: TLS: {what}"),
+                "point sslrootcert at the certificate that signed the server's, and use a name that stands in it as host",
+            ),
+            _ => Self::new(MissingReason::Unreachable, detail, NOBODY_THERE),
         }
-        Self::new(
-            MissingReason::Unreachable,
-            detail,
-            format!("check that PostgreSQL listens at {address} and that no firewall is in between"),
-        )
     }
 }
+
+/// What to do when no server answers.
+pub(super) const NOBODY_THERE: &str = "check the host and port, that PostgreSQL runs and listens there, and that no firewall is in between";
 
 /// An error and its sources in one line.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {

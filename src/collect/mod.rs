@@ -44,7 +44,7 @@ pub struct Budget {
     /// Databases that one sweep may enter.
     pub max_databases: usize,
     /// Sessions that may be open on the server. A sweep itself holds one at a time; when as many hang there from earlier
-    /// (open for more than a minute), nothing is asked.
+    /// (in one transaction for more than a minute), nothing is asked.
     pub connections: usize,
     /// Server time that one sweep may use, in milliseconds; 0 is no limit.
     pub server_ms_per_sweep: f64,

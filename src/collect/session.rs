@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::join;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Connection, Row};
 
 use super::cost::Meter;
 use super::dsn::{Address, Endpoint};
-use super::failure::{ConnectError, Failure, chain};
+use super::failure::{ConnectError, Failure, NOBODY_THERE, chain};
 use super::tls::TlsMode;
 use super::{Budget, MARKER};
 use crate::model::MissingReason;
@@ -63,37 +64,50 @@ impl Session {
     }
 
     async fn open_at(endpoint: &Endpoint, address: &Address, database: &str, budget: &Budget) -> Result<Self, ConnectError> {
-        let refused = |why: String, remedy: &str| ConnectError::new(MissingReason::LoginRefused, format!("{address}: {why}"), remedy);
         let limit = Duration::from_millis(budget.connect_timeout_ms.max(1)).min(endpoint.connect_timeout.unwrap_or(Duration::MAX));
-        let config = endpoint.login(address, database).map_err(|e| refused(chain(&e), "make the file readable for this user only"))?;
-        let tls =
-            endpoint.tls.connector().map_err(|e| ConnectError::new(MissingReason::Unreachable, chain(&e), "correct the ssl parameters"))?;
-        let mut last = None;
+        let (config, no_password) = endpoint.login(address, database);
+        let tls = endpoint.tls.connector().map_err(|e| {
+            ConnectError::new(
+                MissingReason::Unreachable,
+                format!("{address}: TLS: {}", chain(&e)),
+                "correct the ssl parameters of the connection",
+            )
+        })?;
+        let mut refusal =
+            ConnectError::new(MissingReason::Unreachable, format!("{address}: no answer within {} ms", limit.as_millis()), NOBODY_THERE);
         for mode in ways(endpoint.tls.mode, address.is_socket()) {
             let mut config = config.clone();
             config.ssl_mode(*mode);
             match timeout(limit, config.connect(tls.clone())).await {
-                Ok(Ok((client, connection))) => {
-                    let knows_jit = connection.parameter("server_version").and_then(major).is_some_and(|major| major >= 11);
-                    let driver = tokio::spawn(async move {
-                        if let Err(error) = connection.await {
-                            tracing::debug!(error = chain(&error), "connection ended");
-                        }
-                    });
-                    let statement_timeout_ms = budget.statement_timeout_ms.max(1);
-                    let lock_timeout_ms = budget.lock_timeout_ms.max(1);
-                    return Ok(Self { client, driver, lock_timeout_ms, statement_timeout_ms, knows_jit, address: address.clone() });
+                Ok(Ok((client, connection))) => return Ok(Self::new(client, connection, address.clone(), budget)),
+                Ok(Err(error)) => {
+                    refusal = ConnectError::of(&error, endpoint, address, database);
+                    if !may_try_other_way(&error) {
+                        break;
+                    }
                 }
-                Ok(Err(error)) if may_try_other_way(&error) => last = Some(ConnectError::of(&error, endpoint, address, database)),
-                Ok(Err(error)) => return Err(ConnectError::of(&error, endpoint, address, database)),
-                Err(_) => {
-                    let detail = format!("{address}: no answer within {} ms", limit.as_millis());
-                    let remedy = format!("check that PostgreSQL listens at {address} and that no firewall is in between");
-                    return Err(ConnectError::new(MissingReason::Unreachable, detail, remedy));
-                }
+                Err(_) => break,
             }
         }
-        Err(last.unwrap_or_else(|| refused("no way to connect".into(), "correct the ssl parameters")))
+        match no_password {
+            Some(why) if refusal.reason == MissingReason::LoginRefused => Err(ConnectError { remedy: chain(&why), ..refusal }),
+            _ => Err(refusal),
+        }
+    }
+
+    fn new<S, T>(client: Client, connection: Connection<S, T>, address: Address, budget: &Budget) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let knows_jit = connection.parameter("server_version").and_then(major).is_some_and(|major| major >= 11);
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = chain(&error), "connection ended");
+            }
+        });
+        let statement_timeout_ms = budget.statement_timeout_ms.max(1);
+        Self { client, driver, lock_timeout_ms: budget.lock_timeout_ms.max(1), statement_timeout_ms, knows_jit, address }
     }
 
     /// Runs one statement in a READ ONLY transaction of its own and hands over its rows until `take` says that it has enough.

@@ -18,7 +18,7 @@ use super::job::Job;
 use super::plan::{self, Homes};
 use super::session::Session;
 use super::{Budget, Databases, Endpoint, disk, target_frame};
-use crate::model::action::quote::ident;
+use crate::model::action::quote::{ident, literal};
 use crate::model::{Frame, Metric, Missing, MissingReason, Reading, Scope, Server, Snapshot, Target};
 
 /// What is to be read, from where, and at which price.
@@ -143,9 +143,10 @@ impl<'a> Sweep<'a> {
         let allowed = self.request.budget.connections.max(1);
         (found.hung_sessions >= allowed).then(|| {
             let detail = format!("{} sessions of pgsteward hang on the server, {allowed} are allowed", found.hung_sessions);
-            let own = "application_name LIKE 'pgsteward%' AND backend_start < now() - interval '1 minute'";
+            let own = format!("usename = {} AND application_name LIKE 'pgsteward%'", literal(&found.role.name));
+            let old = "xact_start < now() - interval '1 minute'";
             Missing::new(MissingReason::Budget, detail)
-                .with_remedy(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND {own};"))
+                .with_remedy(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {own} AND {old};"))
         })
     }
 

@@ -1,5 +1,6 @@
 //! What a sweep makes of a real server, good and bad. Each case takes the connection string of a superuser and makes its
 //! own role and database, so that cases can run beside each other on one cluster.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

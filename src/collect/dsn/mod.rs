@@ -25,7 +25,7 @@ use super::clean::clean;
 use super::tls::{TlsMode, TlsSettings};
 
 /// Where servers put their sockets; libpq has one of these compiled in.
-const DEFAULT_SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
+const DEFAULT_SOCKETS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// What is wrong with a connection string or a file that it names. Never echoes a value.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -174,22 +174,24 @@ impl Endpoint {
         &self.database
     }
 
-    /// How to log in at one address and database, with the password for exactly that.
-    ///
-    /// # Errors
-    /// When the password file may not be used.
-    pub(super) fn login(&self, address: &Address, database: &str) -> Result<Config, DsnError> {
+    /// How to log in at one address and database, with the password for exactly that. A password file that may not be used
+    /// is no error yet, as in libpq: the server may not ask for one. It is handed back for when it does.
+    pub(super) fn login(&self, address: &Address, database: &str) -> (Config, Option<DsnError>) {
         let mut config = self.base.clone();
         config.user(&self.user).dbname(database).host(&address.host).port(address.port);
         if let Some(ip) = address.hostaddr {
             config.hostaddr(ip);
         }
         let login = passfile::Login { host: &address.host, port: address.port, database, user: &self.user };
-        let from_file = || self.passfile.as_deref().map_or(Ok(None), |path| passfile::look_up(path, login));
-        if let Some(password) = self.password.clone().map_or_else(from_file, |password| Ok(Some(password)))? {
+        let found = match (&self.password, &self.passfile) {
+            (Some(password), _) => Ok(Some(password.clone())),
+            (None, Some(path)) => passfile::look_up(path, login),
+            (None, None) => Ok(None),
+        };
+        if let Ok(Some(password)) = &found {
             config.password(password);
         }
-        Ok(config)
+        (config, found.err())
     }
 }
 
@@ -344,7 +346,7 @@ mod tests {
     #[test]
     fn an_empty_string_means_the_local_server_and_the_login_name() {
         let endpoint = parse("", &[]);
-        assert_eq!(endpoint.describe(), "/var/run/postgresql:5432,/run/postgresql:5432,/tmp:5432,localhost:5432/os_user as os_user");
+        assert_eq!(endpoint.describe(), "/var/run/postgresql:5432,/tmp:5432,localhost:5432/os_user as os_user");
         assert!(endpoint.addresses.iter().all(Address::is_loopback));
     }
 
@@ -357,7 +359,7 @@ mod tests {
     #[test]
     fn secrets_show_nowhere() {
         let endpoint = parse("postgres://mon:hunter2@db/shop", &[("PGPASSWORD", "hunter3")]);
-        let config = endpoint.login(&endpoint.addresses[0], "shop").unwrap();
+        let (config, _) = endpoint.login(&endpoint.addresses[0], "shop");
         assert_eq!(config.get_password(), Some("hunter2".as_bytes()));
         let shown =
             format!("{endpoint:?} {} {config:?} {:?}", endpoint.describe(), EndpointDefaults::default().with("password", "hunter2"));
@@ -391,7 +393,7 @@ mod tests {
         std::fs::write(&file, "db:5432:a:mon:pa\ndb:5432:b:mon:pb\n").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let endpoint = parse("host=db user=mon", &[("PGPASSFILE", &file.display().to_string())]);
-        let password = |database| endpoint.login(&endpoint.addresses[0], database).unwrap().get_password().map(<[u8]>::to_vec);
+        let password = |database| endpoint.login(&endpoint.addresses[0], database).0.get_password().map(<[u8]>::to_vec);
         assert_eq!((password("a"), password("b"), password("c")), (Some(b"pa".to_vec()), Some(b"pb".to_vec()), None));
     }
 
