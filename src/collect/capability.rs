@@ -51,6 +51,8 @@ pub struct ExtensionFacts {
     pub version: String,
     /// Schema of its functions.
     pub schema: String,
+    /// Whether the role may use that schema.
+    pub usable: bool,
 }
 
 /// One database of the server.
@@ -119,7 +121,8 @@ SELECT datname::text AS name, datallowconn AS open, has_database_privilege(oid, 
   FROM pg_database WHERE NOT datistemplate ORDER BY oid";
 
 const EXTENSIONS: &str = "
-SELECT e.extname::text AS name, e.extversion AS version, n.nspname::text AS schema
+SELECT e.extname::text AS name, e.extversion AS version, n.nspname::text AS schema,
+       has_schema_privilege(n.oid, 'USAGE') AS usable
   FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 1";
 
 impl Capabilities {
@@ -311,13 +314,15 @@ pub(super) fn not_a_server(endpoint: &Endpoint, failure: &Failure) -> ConnectErr
 /// The extensions of the database that a session is in.
 pub(super) async fn extensions(session: &Session, meter: &mut Meter) -> Result<Vec<ExtensionFacts>, Failure> {
     let rows = session.ask_all(meter, EXTENSIONS).await?;
-    rows.iter()
-        .map(|row| Ok(ExtensionFacts { name: get(row, "name")?, version: get(row, "version")?, schema: get(row, "schema")? }))
-        .collect()
+    let facts = |row: &Row| {
+        let (name, version, schema) = (get(row, "name")?, get(row, "version")?, get(row, "schema")?);
+        Ok(ExtensionFacts { name, version, schema, usable: get(row, "usable")? })
+    };
+    rows.iter().map(facts).collect()
 }
 
 /// What stands in the way of a metric in a database with these extensions; the extension it runs with when nothing does.
-pub(super) fn met<'a>(metric: &Metric, installed: &'a [ExtensionFacts]) -> Result<Option<&'a ExtensionFacts>, Missing> {
+pub(super) fn met<'a>(metric: &Metric, installed: &'a [ExtensionFacts], role: &str) -> Result<Option<&'a ExtensionFacts>, Missing> {
     let mut schema_of = None;
     for Need::Extension { name, min_version } in &metric.needs {
         let Some(found) = installed.iter().find(|e| e.name == *name) else {
@@ -326,6 +331,11 @@ pub(super) fn met<'a>(metric: &Metric, installed: &'a [ExtensionFacts]) -> Resul
         if older(&found.version, min_version) {
             let detail = format!("extension {name} is {}, {min_version} is needed", super::clean(&found.version));
             return Err(Missing::new(MissingReason::NoExtension, detail).with_remedy(format!("ALTER EXTENSION {} UPDATE;", ident(name))));
+        }
+        if !found.usable {
+            let detail = format!("the role may not use the schema {} of extension {name}", super::clean(&found.schema));
+            let remedy = format!("GRANT USAGE ON SCHEMA {} TO {};", ident(&found.schema), ident(role));
+            return Err(Missing::new(MissingReason::NoGrant, detail).with_remedy(remedy));
         }
         schema_of = schema_of.or(Some(found));
     }
@@ -400,12 +410,16 @@ mod tests {
 
     #[test]
     fn an_extension_is_judged_by_its_own_version() {
-        let installed = |version: &str| vec![ExtensionFacts { name: "x".into(), version: version.into(), schema: "S".into() }];
+        let installed =
+            |version: &str| vec![ExtensionFacts { name: "x".into(), version: version.into(), schema: "S".into(), usable: true }];
         let needs = metric(Role::Any, 0, &[("x", "1.10")]);
+        let met = |metric: &Metric, installed: &[ExtensionFacts]| met(metric, installed, "mon").map(|found| found.cloned());
         assert_eq!(met(&needs, &installed("1.10")).unwrap().unwrap().schema, "S");
         assert_eq!(met(&needs, &installed("1.9")).unwrap_err().detail, "extension x is 1.9, 1.10 is needed");
         assert_eq!(met(&needs, &[]).unwrap_err().remedy.unwrap(), "CREATE EXTENSION x; in a database that pgsteward may enter");
         assert_eq!(met(&metric(Role::Any, 0, &[]), &[]).unwrap(), None);
+        let closed = ExtensionFacts { usable: false, ..installed("1.10").remove(0) };
+        assert_eq!(met(&needs, &[closed]).unwrap_err().remedy.unwrap(), "GRANT USAGE ON SCHEMA \"S\" TO mon;");
         assert!(!older("2", "1.10") && !older("1.10.0", "1.10") && older("1.9", "1.10"));
     }
 

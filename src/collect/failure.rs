@@ -6,6 +6,8 @@ use std::error::Error as _;
 
 use tokio_postgres::error::SqlState;
 
+use super::ROLE_IN_GRANT;
+use super::capability::Capabilities;
 use super::clean::clean;
 use super::dsn::{Address, Endpoint};
 use crate::model::action::quote::ident;
@@ -148,7 +150,7 @@ impl Failure {
     }
 
     /// What the metric's frame then is.
-    pub fn to_missing(&self, metric: &Metric, timeout_ms: u64, in_recovery: bool) -> Missing {
+    pub fn to_missing(&self, metric: &Metric, timeout_ms: u64, found: &Capabilities) -> Missing {
         let (code, message) = match self {
             Self::Lost(why) => return Missing::new(MissingReason::Unreachable, format!("the connection was lost: {why}")),
             Self::Answer(why) => return Missing::new(MissingReason::ServerError, why.clone()),
@@ -159,7 +161,8 @@ impl Failure {
         match *code {
             SqlState::INSUFFICIENT_PRIVILEGE => {
                 let missing = Missing::new(MissingReason::NoGrant, message.clone());
-                if metric.grant.is_empty() { missing } else { missing.with_remedy(metric.grant.clone()) }
+                let grant = metric.grant.replace(ROLE_IN_GRANT, &ident(&found.role.name));
+                if grant.is_empty() { missing } else { missing.with_remedy(grant) }
             }
             SqlState::LOCK_NOT_AVAILABLE => {
                 Missing::new(MissingReason::LockTimeout, format!("a relation that `{name}` reads is locked: {message}"))
@@ -168,7 +171,9 @@ impl Failure {
             SqlState::QUERY_CANCELED => Missing::new(MissingReason::StatementTimeout, format!("not done after {timeout_ms} ms: {message}"))
                 .with_remedy("raise budget.statement_timeout, or switch the metric off for this server"),
             SqlState::FEATURE_NOT_SUPPORTED => Missing::new(MissingReason::NotApplicable, message.clone()),
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE if in_recovery => Missing::new(MissingReason::NotApplicable, message.clone()),
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE if found.server.in_recovery == Some(true) => {
+                Missing::new(MissingReason::NotApplicable, message.clone())
+            }
             _ => Missing::new(MissingReason::ServerError, format!("{message} (SQLSTATE {})", code.code())),
         }
     }
@@ -195,17 +200,20 @@ mod tests {
             timeout_ms: None,
             cost: CostClass::Cheap,
             needs: vec![],
-            grant: "GRANT pg_monitor TO mon;".into(),
+            grant: format!("GRANT pg_monitor TO {ROLE_IN_GRANT};"),
             top: None,
             sql: vec![],
         };
-        Failure::Refused { code, message: "said".into() }.to_missing(&metric, 5000, in_recovery)
+        let mut found = Capabilities::default();
+        found.server.in_recovery = Some(in_recovery);
+        found.role.name = "Mon".into();
+        Failure::Refused { code, message: "said".into() }.to_missing(&metric, 5000, &found)
     }
 
     #[test]
     fn each_refusal_has_the_reason_that_a_person_can_act_on() {
         let denied = missing(SqlState::INSUFFICIENT_PRIVILEGE, false);
-        assert_eq!((denied.reason, denied.remedy.as_deref()), (MissingReason::NoGrant, Some("GRANT pg_monitor TO mon;")));
+        assert_eq!((denied.reason, denied.remedy.as_deref()), (MissingReason::NoGrant, Some("GRANT pg_monitor TO \"Mon\";")));
         assert_eq!(missing(SqlState::LOCK_NOT_AVAILABLE, false).detail, "a relation that `wal` reads is locked: said");
         assert_eq!(missing(SqlState::QUERY_CANCELED, false).detail, "not done after 5000 ms: said");
         assert_eq!(missing(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, true).reason, MissingReason::NotApplicable);

@@ -32,6 +32,9 @@ use crate::model::FrameDef;
 /// What `application_name` begins with and what stands in a comment before each statement, so that an operator sees whose it is.
 pub const MARKER: &str = "pgsteward";
 
+/// Stands in a metric's `grant` for the role, whose name takes its place when the grant is shown as a remedy.
+pub const ROLE_IN_GRANT: &str = "the_monitoring_role";
+
 /// What one sweep may cost the server. A timeout of 0 is read as the shortest one, never as none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Budget {

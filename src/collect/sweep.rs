@@ -191,7 +191,7 @@ impl<'a> Sweep<'a> {
         }
         let extension = match installed {
             _ if job.metric.needs.is_empty() => Ok(None),
-            Some(installed) => met(job.metric, installed),
+            Some(installed) => met(job.metric, installed, &found.role.name),
             None => Err(Missing::new(MissingReason::ServerError, "the extensions of the database could not be read")),
         };
         match extension {
@@ -217,7 +217,7 @@ impl<'a> Sweep<'a> {
             Ok(()) => answer.done(asked_at),
             Err(failure) => {
                 let timeout_ms = session.statement_timeout(metric.timeout_ms);
-                answer.broke_off(failure.to_missing(metric, timeout_ms, found.server.in_recovery == Some(true)));
+                answer.broke_off(failure.to_missing(metric, timeout_ms, found));
                 self.note(&failure);
             }
         }

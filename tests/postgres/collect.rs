@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Env, SweepRequest, probe, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Env, ROLE_IN_GRANT, SweepRequest, probe, sweep};
 use pgsteward::model::{
     ColumnDef, ColumnKind, CostClass, Frame, FrameDef, Metric, MissingReason, Need, Role, Scope, Sensitivity, Snapshot, Target, Unit,
 };
@@ -163,7 +163,7 @@ pub async fn reads_the_server_and_each_database(dsn: &str) {
 pub async fn one_failure_never_harms_the_others(dsn: &str) {
     let mon = role_and_database(dsn, "collect_alone", &["GRANT pg_monitor TO {name}"]).await;
     let mut denied = number("denied", "SELECT count(*)::float8 AS n FROM pg_authid");
-    denied.grant = "GRANT something TO mon;".into();
+    denied.grant = format!("GRANT something TO {ROLE_IN_GRANT};");
     let mut late = number("late", "SELECT 1::float8 AS n");
     late.sql = vec![(990_000, late.sql[0].1.clone())];
     let mut standby = number("standby", "SELECT 1::float8 AS n");
@@ -189,7 +189,7 @@ pub async fn one_failure_never_harms_the_others(dsn: &str) {
     ];
     let snapshot = read(&mon, &[], &metrics).await;
     let (why, detail, remedy) = reason(&snapshot, "denied");
-    assert_eq!((why, remedy.as_str()), (MissingReason::NoGrant, "GRANT something TO mon;"), "{detail}");
+    assert_eq!((why, remedy.as_str()), (MissingReason::NoGrant, "GRANT something TO collect_alone;"), "{detail}");
     assert_eq!(reason(&snapshot, "late").0, MissingReason::Version);
     assert_eq!(reason(&snapshot, "standby").0, MissingReason::NotApplicable);
     assert_eq!(reason(&snapshot, "quick").0, MissingReason::StatementTimeout);
@@ -202,7 +202,7 @@ pub async fn one_failure_never_harms_the_others(dsn: &str) {
     assert_eq!(snapshot.frame("path").and_then(|f| f.number("n", 0)), Some(1.0));
 }
 
-/// A relation under a granted or a waiting AccessExclusive lock is left alone after `lock_timeout`.
+/// A relation under an AccessExclusive lock is left alone after `lock_timeout`.
 pub async fn a_locked_relation_costs_its_own_database_only(dsn: &str) {
     let mon = role_and_database(dsn, "collect_lock", &["GRANT pg_monitor TO {name}", "GRANT pg_read_all_data TO {name}"]).await;
     let own = format!("{dsn} dbname=collect_lock");
@@ -233,11 +233,7 @@ pub async fn a_locked_relation_costs_its_own_database_only(dsn: &str) {
 pub async fn an_extension_is_found_wherever_it_lives(dsn: &str) {
     let mon = role_and_database(dsn, "collect_ext", &["GRANT pg_monitor TO {name}"]).await;
     let own = admin(&format!("{dsn} dbname=collect_ext")).await;
-    own.batch_execute(
-        "CREATE SCHEMA \"My ext\"; GRANT USAGE ON SCHEMA \"My ext\" TO collect_ext; CREATE EXTENSION pgstattuple SCHEMA \"My ext\"",
-    )
-    .await
-    .unwrap();
+    own.batch_execute("CREATE SCHEMA \"My ext\"; CREATE EXTENSION pgstattuple SCHEMA \"My ext\"").await.unwrap();
     let needs = |min_version: &str| {
         let mut metric =
             number("tuples", "SELECT (SELECT table_len FROM {extension_schema}.pgstattuple('pg_catalog.pg_class'))::float8 AS n");
@@ -245,6 +241,9 @@ pub async fn an_extension_is_found_wherever_it_lives(dsn: &str) {
         metric
     };
     let elsewhere = format!("{mon} dbname=postgres");
+    let closed = read(&elsewhere, &["collect_ext"], &[needs("1.4")]).await;
+    assert_eq!(reason(&closed, "tuples").2, "GRANT USAGE ON SCHEMA \"My ext\" TO collect_ext;");
+    own.batch_execute("GRANT USAGE ON SCHEMA \"My ext\" TO collect_ext").await.unwrap();
     let found = read(&elsewhere, &["collect_ext"], &[needs("1.4")]).await;
     assert!(found.frame("tuples").and_then(|f| f.number("n", 0)).is_some_and(|n| n > 0.0), "{:?}", found.missing("tuples"));
     assert_eq!(found.cost.connections, 2);
