@@ -8,7 +8,10 @@ use super::build::{OLDEST, by_version, counter, frame, gauge, instance, reset_by
 use crate::model::{FrameDef, Metric, Unit};
 
 const SQL: &str = "
-SELECT b.checkpoints_timed AS timed, -- to 16
+SELECT b.buffers_clean,
+       b.maxwritten_clean,
+       b.buffers_alloc,
+       b.checkpoints_timed AS timed, -- to 16
        b.checkpoints_req AS requested, -- to 16
        b.checkpoint_write_time::int8 AS write_time, -- to 16
        b.checkpoint_sync_time::int8 AS sync_time, -- to 16
@@ -22,9 +25,6 @@ SELECT b.checkpoints_timed AS timed, -- to 16
        c.sync_time::int8 AS sync_time, -- 17+
        c.buffers_written, -- 17+
        EXTRACT(EPOCH FROM GREATEST(b.stats_reset, c.stats_reset))::float8 AS stats_reset, -- 17+
-       b.buffers_clean,
-       b.maxwritten_clean,
-       b.buffers_alloc,
        EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - k.checkpoint_time)::float8 AS last_checkpoint_age,
        EXTRACT(EPOCH FROM pg_catalog.current_setting('checkpoint_timeout')::interval)::float8 AS checkpoint_timeout
   FROM pg_catalog.pg_stat_bgwriter AS b

@@ -107,10 +107,10 @@ WITH env AS MATERIALIZED (
             AND a.expressions IS NULL
             AND a.indnatts = a.indnkeyatts
             AND a.indnkeyatts < b.indnkeyatts
-            AND a.indkey::int2[] = (b.indkey::int2[])[0:a.indnkeyatts - 1]
-            AND a.indclass::oid[] = (b.indclass::oid[])[0:a.indnkeyatts - 1]
-            AND a.indcollation::oid[] = (b.indcollation::oid[])[0:a.indnkeyatts - 1]
-            AND a.indoption::int2[] = (b.indoption::int2[])[0:a.indnkeyatts - 1]) AS prefix
+            AND (a.indkey::int2[])[0:a.indnkeyatts - 1] = (b.indkey::int2[])[0:a.indnkeyatts - 1]
+            AND (a.indclass::oid[])[0:a.indnkeyatts - 1] = (b.indclass::oid[])[0:a.indnkeyatts - 1]
+            AND (a.indcollation::oid[])[0:a.indnkeyatts - 1] = (b.indcollation::oid[])[0:a.indnkeyatts - 1]
+            AND (a.indoption::int2[])[0:a.indnkeyatts - 1] = (b.indoption::int2[])[0:a.indnkeyatts - 1]) AS prefix
       FROM picked AS a
       JOIN picked AS b
         ON b.indrelid = a.indrelid

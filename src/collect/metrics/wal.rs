@@ -9,14 +9,14 @@ use crate::model::{CostClass, FrameDef, Metric, Unit};
 // The 19 column is found by name, as in `slots`: unknown where the view does not have it.
 // Written from the notes of 19 and not run on a real server of it.
 const SQL: &str = "
-SELECT w.wal_bytes::int8 AS wal_bytes, -- 14+
+SELECT d.dir_bytes,
+       d.dir_files,
+       w.wal_bytes::int8 AS wal_bytes, -- 14+
        w.wal_records, -- 14+
        w.wal_fpi, -- 14+
        w.wal_fpi_bytes::int8 AS wal_fpi_bytes, -- 14+
        w.wal_buffers_full, -- 14+
        EXTRACT(EPOCH FROM w.stats_reset)::float8 AS stats_reset, -- 14+
-       d.dir_bytes,
-       d.dir_files,
        pg_catalog.pg_size_bytes(pg_catalog.current_setting('max_wal_size'))::float8 AS max_wal_size
   FROM (SELECT pg_catalog.sum(f.size)::float8 AS dir_bytes,
                pg_catalog.count(*)::float8 AS dir_files
