@@ -1,9 +1,9 @@
-//! `indexes`: every index: use, size, state, and what would be lost without it. The 10,000 largest of each database.
+//! `indexes`: every index: use, size, state, and what would be lost without it. The 4,000 largest of each database.
 //!
 //! Nothing here locks a user's relation. `pg_get_indexdef()` and `pg_get_expr()` open the table and would wait behind an
 //! ALTER, so the definition is put together from the catalogue, for plain columns only: a partial or expression index has
 //! none. As naming columns costs, columns and definition are given only to rows that a rule may speak of: invalid, a
-//! duplicate, redundant, or one of the 500 largest never scanned.
+//! duplicate, redundant, or one of the 200 largest never scanned.
 //!
 //! Duplicates have the same method, columns, operator classes, collations, order, INCLUDE, uniqueness, predicate and
 //! expressions; the one that is kept backs a constraint, else has the smaller name. Redundant means that another valid b-tree
@@ -17,7 +17,7 @@ use super::build::{OLDEST, by_version, counter, each_database, flag, frame, gaug
 use crate::model::{CostClass, FrameDef, Metric, Unit};
 
 /// Rows that one reading brings at most.
-const TOP: u64 = 10_000;
+const TOP: u64 = 4_000;
 
 const SQL: &str = r"
 WITH env AS MATERIALIZED (
@@ -35,14 +35,30 @@ WITH env AS MATERIALIZED (
      WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
        AND n.nspname NOT LIKE 'pg\_temp\_%'
        AND n.nspname NOT LIKE 'pg\_toast\_temp\_%'
+), backing AS MATERIALIZED (
+    SELECT DISTINCT k.conindid
+      FROM pg_catalog.pg_constraint AS k
+     WHERE k.conindid <> 0
+), largest AS (
+    SELECT c.oid,
+           c.relname,
+           c.relnamespace,
+           c.relam,
+           c.relispartition,
+           c.relpages
+      FROM pg_catalog.pg_class AS c
+     WHERE c.relkind = 'i'
+       AND c.relpersistence <> 't'
+       AND c.relnamespace IN (SELECT n.oid FROM spaces AS n)
+     ORDER BY c.relpages DESC, c.oid
+     LIMIT 4000
 ), picked AS MATERIALIZED (
     SELECT c.oid,
            c.relname,
-           n.nspname,
+           c.relnamespace,
            c.relam,
            c.relispartition,
            c.relpages,
-           c.relkind,
            i.indrelid,
            i.indisunique,
            i.indisprimary,
@@ -50,22 +66,14 @@ WITH env AS MATERIALIZED (
            i.indisready,
            i.indisreplident,
            i.indnkeyatts,
-           i.indnatts,
-           i.indkey,
-           i.indclass,
-           i.indcollation,
-           i.indoption,
-           i.indnullsnotdistinct AS nulls_equal, -- 15+
-           false AS nulls_equal, -- to 14
+           i.indkey[0] AS first_key,
            pg_catalog.regexp_replace(i.indpred::text, ':location -?\d+', '', 'g') AS predicate,
-           pg_catalog.regexp_replace(i.indexprs::text, ':location -?\d+', '', 'g') AS expressions
-      FROM pg_catalog.pg_class AS c
-      JOIN spaces AS n ON n.oid = c.relnamespace
+           pg_catalog.regexp_replace(i.indexprs::text, ':location -?\d+', '', 'g') AS expressions,
+           (k.conindid IS NOT NULL) AS backs_constraint,
+           pg_catalog.pg_stat_get_numscans(c.oid) AS scans
+      FROM largest AS c
       JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
-     WHERE c.relkind = 'i'
-       AND c.relpersistence <> 't'
-     ORDER BY c.relpages DESC, c.oid
-     LIMIT 10000
+      LEFT JOIN backing AS k ON k.conindid = c.oid
 ), on_tables AS MATERIALIZED (
     SELECT t.oid,
            t.relname,
@@ -75,30 +83,50 @@ WITH env AS MATERIALIZED (
            + pg_catalog.pg_stat_get_tuples_deleted(t.oid) AS writes
       FROM pg_catalog.pg_class AS t
      WHERE t.oid IN (SELECT p.indrelid FROM picked AS p)
-), backing AS MATERIALIZED (
-    SELECT DISTINCT k.conindid
+), foreign_keys AS MATERIALIZED (
+    SELECT k.conrelid,
+           k.conkey,
+           pg_catalog.cardinality(k.conkey) AS width
       FROM pg_catalog.pg_constraint AS k
-     WHERE k.conindid <> 0
+     WHERE k.contype = 'f'
 ), supporting AS MATERIALIZED (
     SELECT DISTINCT p.oid
-      FROM pg_catalog.pg_constraint AS k
-      JOIN picked AS p ON p.indrelid = k.conrelid
-     WHERE k.contype = 'f'
+      FROM foreign_keys AS f
+      JOIN picked AS p
+        ON p.indrelid = f.conrelid
        AND p.predicate IS NULL
-       AND p.indnkeyatts >= pg_catalog.cardinality(k.conkey)
-       AND k.conkey <@ (p.indkey::int2[])[0:pg_catalog.cardinality(k.conkey) - 1]
+       AND p.indnkeyatts >= f.width
+      JOIN pg_catalog.pg_index AS i
+        ON i.indexrelid = p.oid
+       AND f.conkey <@ (i.indkey::int2[])[0:f.width - 1]
+), rivals AS MATERIALIZED (
+    SELECT p.*,
+           i.indnatts,
+           i.indnullsnotdistinct AS nulls_equal, -- 15+
+           false AS nulls_equal, -- to 14
+           i.indkey::int2[] AS keys,
+           i.indclass::oid[] AS classes,
+           i.indcollation::oid[] AS collations,
+           i.indoption::int2[] AS directions
+      FROM (SELECT w.indrelid,
+                   w.first_key
+              FROM picked AS w
+             GROUP BY w.indrelid, w.first_key
+            HAVING pg_catalog.count(*) > 1) AS g
+      JOIN picked AS p ON p.indrelid = g.indrelid AND p.first_key = g.first_key
+      JOIN pg_catalog.pg_index AS i ON i.indexrelid = p.oid
 ), pairs AS MATERIALIZED (
     SELECT a.oid,
            b.relname,
            b.relpages,
            b.oid AS other,
-           (k.conindid IS NOT NULL) AS kept,
+           b.backs_constraint AS kept,
            (a.indnkeyatts = b.indnkeyatts
             AND a.indnatts = b.indnatts
-            AND a.indkey::int2[] = b.indkey::int2[]
-            AND a.indclass = b.indclass
-            AND a.indcollation = b.indcollation
-            AND a.indoption::int2[] = b.indoption::int2[]
+            AND a.keys = b.keys
+            AND a.classes = b.classes
+            AND a.collations = b.collations
+            AND a.directions = b.directions
             AND a.indisunique = b.indisunique
             AND a.nulls_equal = b.nulls_equal
             AND a.expressions IS NOT DISTINCT FROM b.expressions) AS same,
@@ -107,69 +135,91 @@ WITH env AS MATERIALIZED (
             AND a.expressions IS NULL
             AND a.indnatts = a.indnkeyatts
             AND a.indnkeyatts < b.indnkeyatts
-            AND (a.indkey::int2[])[0:a.indnkeyatts - 1] = (b.indkey::int2[])[0:a.indnkeyatts - 1]
-            AND (a.indclass::oid[])[0:a.indnkeyatts - 1] = (b.indclass::oid[])[0:a.indnkeyatts - 1]
-            AND (a.indcollation::oid[])[0:a.indnkeyatts - 1] = (b.indcollation::oid[])[0:a.indnkeyatts - 1]
-            AND (a.indoption::int2[])[0:a.indnkeyatts - 1] = (b.indoption::int2[])[0:a.indnkeyatts - 1]) AS prefix
-      FROM picked AS a
-      JOIN picked AS b
+            AND a.keys[0:a.indnkeyatts - 1] = b.keys[0:a.indnkeyatts - 1]
+            AND a.classes[0:a.indnkeyatts - 1] = b.classes[0:a.indnkeyatts - 1]
+            AND a.collations[0:a.indnkeyatts - 1] = b.collations[0:a.indnkeyatts - 1]
+            AND a.directions[0:a.indnkeyatts - 1] = b.directions[0:a.indnkeyatts - 1]) AS prefix
+      FROM rivals AS a
+      JOIN rivals AS b
         ON b.indrelid = a.indrelid
        AND b.oid <> a.oid
-       AND b.indkey[0] = a.indkey[0]
+       AND b.first_key = a.first_key
        AND b.relam = a.relam
        AND b.indisvalid
        AND a.predicate IS NOT DISTINCT FROM b.predicate
-      LEFT JOIN backing AS k ON k.conindid = b.oid
-), ranked AS MATERIALIZED (
-    SELECT p.*,
-           (k.conindid IS NOT NULL) AS backs_constraint,
-           pg_catalog.pg_stat_get_numscans(p.oid) AS scans
-      FROM picked AS p
-      LEFT JOIN backing AS k ON k.conindid = p.oid
 ), doubles AS MATERIALIZED (
     SELECT a.oid,
            pg_catalog.min(x.relname::text) FILTER (WHERE x.same AND x.kept) AS kept_double,
            pg_catalog.min(x.relname::text) FILTER (WHERE x.same) AS plain_double,
            pg_catalog.min(x.relname::text) FILTER (WHERE x.prefix) AS longer
       FROM pairs AS x
-      JOIN ranked AS a ON a.oid = x.oid
+      JOIN rivals AS a ON a.oid = x.oid
      WHERE x.prefix
         OR x.same AND (x.kept AND NOT a.backs_constraint
                        OR x.kept = a.backs_constraint AND (x.relname < a.relname OR NOT a.indisvalid))
      GROUP BY a.oid
+), odd_classes AS MATERIALIZED (
+    SELECT k.oid,
+           ' ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(k.opcname) AS name
+      FROM pg_catalog.pg_opclass AS k
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = k.opcnamespace
+     WHERE NOT k.opcdefault
 ), told AS MATERIALIZED (
     SELECT r.oid,
            COALESCE(d.kept_double, d.plain_double) AS duplicate_of,
            d.longer AS redundant_to
-      FROM ranked AS r
+      FROM picked AS r
       LEFT JOIN doubles AS d ON d.oid = r.oid
      WHERE d.oid IS NOT NULL
         OR NOT r.indisvalid
-        OR r.oid IN (SELECT u.oid FROM ranked AS u WHERE u.scans = 0 ORDER BY u.relpages DESC, u.oid LIMIT 500)
+        OR r.oid IN (SELECT u.oid FROM picked AS u WHERE u.scans = 0 ORDER BY u.relpages DESC, u.oid LIMIT 200)
 ), named AS MATERIALIZED (
-    SELECT r.oid,
-           pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
-               FILTER (WHERE a.attnum <= r.indnkeyatts) AS columns,
-           pg_catalog.string_agg(pg_catalog.quote_ident(a.attname)
-               || CASE WHEN r.indcollation[a.attnum - 1] NOT IN (0, a.attcollation) OR l.attcollation <> a.attcollation
-                       THEN ' COLLATE ' || pg_catalog.quote_ident(cn.nspname) || '.' || pg_catalog.quote_ident(co.collname) ELSE '' END
-               || CASE WHEN oc.opcdefault THEN '' ELSE ' ' || pg_catalog.quote_ident(opn.nspname) || '.' || pg_catalog.quote_ident(oc.opcname) END
-               || CASE r.indoption[a.attnum - 1] & 3 WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' WHEN 3 THEN ' DESC' ELSE '' END
-               , ', ' ORDER BY a.attnum) FILTER (WHERE a.attnum <= r.indnkeyatts) AS keys,
-           pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
-               FILTER (WHERE a.attnum > r.indnkeyatts) AS included,
-           pg_catalog.bool_or(a.attoptions IS NOT NULL) AS has_parameters
+    SELECT o.oid,
+           w.nulls_equal, -- 15+
+           false AS nulls_equal, -- to 14
+           o.duplicate_of,
+           o.redundant_to,
+           w.columns,
+           w.keys,
+           w.included,
+           w.has_parameters,
+           (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(x.option_name) || '=' || pg_catalog.quote_literal(x.option_value), ', ')
+              FROM pg_catalog.pg_class AS z
+             CROSS JOIN LATERAL pg_catalog.pg_options_to_table(z.reloptions) AS x
+             WHERE z.oid = o.oid) AS storage
       FROM told AS o
-      JOIN ranked AS r ON r.oid = o.oid
-      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0
-      LEFT JOIN pg_catalog.pg_attribute AS l ON l.attrelid = r.indrelid AND l.attnum = r.indkey[a.attnum - 1] AND l.attnum <> 0
-      LEFT JOIN pg_catalog.pg_opclass AS oc ON a.attnum <= r.indnkeyatts AND oc.oid = r.indclass[a.attnum - 1]
-      LEFT JOIN pg_catalog.pg_namespace AS opn ON opn.oid = oc.opcnamespace
-      LEFT JOIN pg_catalog.pg_collation AS co ON a.attnum <= r.indnkeyatts AND co.oid = r.indcollation[a.attnum - 1]
-      LEFT JOIN pg_catalog.pg_namespace AS cn ON cn.oid = co.collnamespace
-     GROUP BY r.oid
+     CROSS JOIN LATERAL (
+           SELECT pg_catalog.string_agg(c.name, ', ' ORDER BY c.attnum) FILTER (WHERE c.is_key) AS columns,
+                  pg_catalog.string_agg(c.name || c.collation || c.opclass || c.direction, ', ' ORDER BY c.attnum)
+                      FILTER (WHERE c.is_key) AS keys,
+                  pg_catalog.string_agg(c.name, ', ' ORDER BY c.attnum) FILTER (WHERE NOT c.is_key) AS included,
+                  pg_catalog.bool_or(c.nulls_equal) AS nulls_equal, -- 15+
+                  pg_catalog.bool_or(c.has_parameters) AS has_parameters
+             FROM (SELECT a.attnum,
+                          i.indnullsnotdistinct AS nulls_equal, -- 15+
+                          a.attnum <= i.indnkeyatts AS is_key,
+                          a.attoptions IS NOT NULL AS has_parameters,
+                          pg_catalog.quote_ident(a.attname) AS name,
+                          COALESCE((SELECT ' COLLATE ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(k.collname)
+                                      FROM pg_catalog.pg_collation AS k
+                                      JOIN pg_catalog.pg_namespace AS n ON n.oid = k.collnamespace
+                                     WHERE k.oid = i.indcollation[a.attnum - 1]
+                                       AND k.oid <> (SELECT t.attcollation
+                                                       FROM pg_catalog.pg_attribute AS t
+                                                      WHERE t.attrelid = i.indrelid
+                                                        AND t.attnum = i.indkey[a.attnum - 1])), '') AS collation,
+                          COALESCE((SELECT k.name FROM odd_classes AS k WHERE k.oid = i.indclass[a.attnum - 1]), '') AS opclass,
+                          CASE i.indoption[a.attnum - 1] & 3
+                               WHEN 1 THEN ' DESC NULLS LAST'
+                               WHEN 2 THEN ' NULLS FIRST'
+                               WHEN 3 THEN ' DESC'
+                               ELSE ''
+                          END AS direction
+                     FROM pg_catalog.pg_index AS i
+                     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indexrelid AND a.attnum > 0
+                    WHERE i.indexrelid = o.oid) AS c) AS w
 )
-SELECT r.nspname::text AS schema,
+SELECT z.nspname::text AS schema,
        t.relname::text AS table,
        r.relname::text AS index,
        r.scans AS idx_scan,
@@ -178,7 +228,7 @@ SELECT r.nspname::text AS schema,
        GREATEST(r.relpages, 0) * e.block AS bytes,
        r.scans::float8 AS scans,
        e.stats_age,
-       EXTRACT(EPOCH FROM e.now - pg_catalog.pg_stat_get_lastscan(r.oid))::int4 AS last_scan_age, -- 16+
+       pg_catalog.date_part('epoch', e.now - pg_catalog.pg_stat_get_lastscan(r.oid))::int4 AS last_scan_age, -- 16+
        r.indisunique AS is_unique,
        r.indisprimary AS is_primary,
        r.indisvalid AS is_valid,
@@ -193,25 +243,22 @@ SELECT r.nspname::text AS schema,
        n.columns,
        CASE WHEN r.predicate IS NULL AND r.expressions IS NULL AND NOT n.has_parameters
             THEN 'CREATE ' || CASE WHEN r.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || pg_catalog.quote_ident(r.relname)
-                 || ' ON ' || pg_catalog.quote_ident(r.nspname) || '.' || pg_catalog.quote_ident(t.relname)
+                 || ' ON ' || pg_catalog.quote_ident(z.nspname) || '.' || pg_catalog.quote_ident(t.relname)
                  || ' USING ' || pg_catalog.quote_ident(m.amname) || ' (' || n.keys || ')'
                  || COALESCE(' INCLUDE (' || n.included || ')', '')
-                 || CASE WHEN r.nulls_equal THEN ' NULLS NOT DISTINCT' ELSE '' END
-                 || COALESCE(' WITH (' || (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(w.option_name) || '=' || pg_catalog.quote_literal(w.option_value), ', ')
-                                            FROM pg_catalog.pg_class AS z
-                                           CROSS JOIN LATERAL pg_catalog.pg_options_to_table(z.reloptions) AS w
-                                           WHERE z.oid = r.oid) || ')', '')
+                 || CASE WHEN n.nulls_equal THEN ' NULLS NOT DISTINCT' ELSE '' END
+                 || COALESCE(' WITH (' || n.storage || ')', '')
        END AS definition,
-       o.duplicate_of,
-       o.redundant_to,
+       n.duplicate_of,
+       n.redundant_to,
        t.pages * e.block AS table_bytes,
        t.writes AS table_writes
-  FROM ranked AS r
+  FROM picked AS r
  CROSS JOIN env AS e
+  JOIN spaces AS z ON z.oid = r.relnamespace
   JOIN on_tables AS t ON t.oid = r.indrelid
   JOIN pg_catalog.pg_am AS m ON m.oid = r.relam
   LEFT JOIN supporting AS f ON f.oid = r.oid
-  LEFT JOIN told AS o ON o.oid = r.oid
   LEFT JOIN named AS n ON n.oid = r.oid
   LEFT JOIN (SELECT DISTINCT i.index_relid
                FROM pg_catalog.pg_stat_progress_create_index AS i
@@ -242,14 +289,14 @@ fn described() -> FrameDef {
         flag("is_replica_identity", "Whether it is the table's replica identity."),
         flag("supports_fk", "Whether its leading columns are those of a foreign key of its table."),
         flag("is_partition_attached", "Whether it is part of a partitioned index, so that it cannot be dropped alone."),
-        text("columns", "Its key columns; given for invalid, duplicate, redundant and the 500 largest unscanned ones."),
+        text("columns", "Its key columns; given for invalid, duplicate, redundant and the 200 largest unscanned ones."),
         text("definition", "CREATE INDEX that makes it again; as `columns`, and for plain columns only."),
         label("duplicate_of", "A valid index of the same table that is the same in all but name."),
         label("redundant_to", "A valid index of the same table that begins with all its columns."),
         gauge("table_bytes", Unit::Bytes, "Size of the table proper, as last counted."),
         counter("table_writes", Unit::Rows, "Rows inserted, updated and deleted in the table."),
     ];
-    frame("indexes", "One row per index of each database (top 10,000 by size).", &["database", "schema", "index"], columns)
+    frame("indexes", "One row per index of each database (top 4,000 by size).", &["database", "schema", "index"], columns)
 }
 
 /// The metric.

@@ -1,4 +1,4 @@
-//! `tables`: every table, materialized view and partition: rows, sizes, vacuum, scans, bloat, age. The 5,000 largest of each
+//! `tables`: every table, materialized view and partition: rows, sizes, vacuum, scans, bloat, age. The 2,000 largest of each
 //! database; partitioned parents come last, with no pages of their own.
 //!
 //! Cheap by form, for 100,000 tables and for ALTERs under way: the oids are chosen by relpages first and the statistics
@@ -19,7 +19,7 @@ use super::build::{OLDEST, by_version, counter, each_database, flag, frame, gaug
 use crate::model::{CostClass, FrameDef, Metric, Unit};
 
 /// Rows that one reading brings at most.
-const TOP: u64 = 5_000;
+const TOP: u64 = 2_000;
 
 const SQL: &str = "
 WITH env AS MATERIALIZED (
@@ -58,16 +58,14 @@ WITH env AS MATERIALIZED (
            c.relminmxid,
            GREATEST(c.relpages, 0)::float8 AS pages,
            GREATEST(c.reltuples, 0)::float8 AS tuples,
-           NULLIF(c.reltuples, -1)::float8 AS counted,
-           c.relallvisible,
            c.relallfrozen, -- 18+
-           pg_catalog.row_number() OVER (ORDER BY c.relpages DESC, c.oid) AS rank
+           NULLIF(c.reltuples, -1)::float8 AS counted
       FROM pg_catalog.pg_class AS c
       JOIN spaces AS n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'm', 'p')
        AND c.relpersistence <> 't'
      ORDER BY c.relpages DESC, c.oid
-     LIMIT 5000
+     LIMIT 2000
 ), options AS MATERIALIZED (
     SELECT p.oid,
            pg_catalog.max(o.option_value) FILTER (WHERE o.option_name = 'fillfactor')::float8 AS fillfactor,
@@ -83,129 +81,94 @@ WITH env AS MATERIALIZED (
      CROSS JOIN LATERAL pg_catalog.pg_options_to_table(p.reloptions) AS o
      WHERE p.reloptions IS NOT NULL
      GROUP BY p.oid
-), per_index AS MATERIALIZED (
-    SELECT i.indrelid,
-           i.indisprimary,
-           x.relpages,
-           CASE WHEN p.oid IS NOT NULL THEN pg_catalog.pg_stat_get_numscans(i.indexrelid) END AS scans,
-           CASE WHEN p.oid IS NOT NULL THEN pg_catalog.pg_stat_get_tuples_fetched(i.indexrelid) END AS fetched
-      FROM pg_catalog.pg_index AS i
-      JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
-      LEFT JOIN picked AS p ON p.oid = i.indrelid
 ), on_table AS MATERIALIZED (
     SELECT i.indrelid,
-           pg_catalog.sum(GREATEST(i.relpages, 0))::float8 AS pages,
+           pg_catalog.sum(GREATEST(x.relpages, 0))::float8 AS pages,
            pg_catalog.count(*) AS indexes,
            pg_catalog.bool_or(i.indisprimary) AS has_primary_key,
-           pg_catalog.sum(i.scans)::int8 AS scans,
-           pg_catalog.sum(i.fetched)::int8 AS fetched
-      FROM per_index AS i
-     GROUP BY i.indrelid
-), read AS MATERIALIZED (
-    SELECT p.*,
-           o.enabled,
-           o.fillfactor,
-           o.vacuum_threshold,
-           o.vacuum_scale,
-           o.vacuum_cap,
-           o.insert_threshold,
-           o.insert_scale,
-           o.analyze_threshold,
-           o.analyze_scale,
-           t.relpages AS toast_pages,
-           t.relfrozenxid AS toast_frozen,
-           t.relminmxid AS toast_minmxid,
-           x.pages AS index_pages,
-           x.indexes,
-           x.has_primary_key,
-           x.scans,
-           x.fetched,
-           y.pages AS toast_index_pages,
-           pg_catalog.pg_stat_get_live_tuples(p.oid) AS live,
-           pg_catalog.pg_stat_get_mod_since_analyze(p.oid) AS changed,
-           CASE WHEN p.relrowsecurity AND pg_catalog.row_security_active(p.oid) THEN false
-                WHEN e.reads_all THEN true
-                ELSE pg_catalog.has_table_privilege(p.oid, 'SELECT')
-           END AS visible
+           pg_catalog.sum(pg_catalog.pg_stat_get_numscans(i.indexrelid)::float8)::int8 AS scans,
+           pg_catalog.sum(pg_catalog.pg_stat_get_tuples_fetched(i.indexrelid)::float8)::int8 AS fetched
       FROM picked AS p
+      JOIN pg_catalog.pg_index AS i ON i.indrelid = p.oid
+      JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid AND x.relkind IN ('i', 'I')
+     GROUP BY i.indrelid
+), large AS MATERIALIZED (
+    SELECT p.oid,
+           p.nspname,
+           p.relname,
+           p.pages,
+           p.tuples
+      FROM picked AS p
+     WHERE p.pages >= 128
+       AND p.relkind <> 'p'
+       AND p.counted IS NOT NULL
+       AND pg_catalog.pg_stat_get_mod_since_analyze(p.oid) <= 0.2 * GREATEST(p.tuples, 1)
+     ORDER BY p.pages DESC
+     LIMIT 1000
+), bloat AS MATERIALIZED (
+    SELECT l.oid,
+           GREATEST(0, l.pages - pg_catalog.ceil(
+               l.tuples
+               * (4 + 8 * pg_catalog.ceil((24 + CASE WHEN w.nullable THEN 8 * pg_catalog.ceil((w.columns - 8) / 64.0::float8) ELSE 0 END
+                                           + w.width) / 8))
+               / ((e.block - 24) * COALESCE(o.fillfactor, 100) / 100))) AS pages
+      FROM large AS l
      CROSS JOIN env AS e
-      LEFT JOIN options AS o ON o.oid = p.oid
-      LEFT JOIN pg_catalog.pg_class AS t ON t.oid = p.reltoastrelid AND p.reltoastrelid <> 0
-      LEFT JOIN on_table AS x ON x.indrelid = p.oid
-      LEFT JOIN on_table AS y ON y.indrelid = p.reltoastrelid
-), widths AS MATERIALIZED (
-    SELECT r.oid,
-           w.columns = w.analysed AS complete,
-           w.width,
-           w.columns,
-           w.nullable
-      FROM read AS r
+      LEFT JOIN options AS o ON o.oid = l.oid
      CROSS JOIN LATERAL (
            SELECT pg_catalog.count(*) AS columns,
                   pg_catalog.count(s.avg_width) AS analysed,
                   pg_catalog.bool_or(s.null_frac > 0) AS nullable,
-                  pg_catalog.sum((1 - s.null_frac) * (s.avg_width
-                      + CASE a.attalign WHEN 'd' THEN 3.5 WHEN 'i' THEN 1.5 WHEN 's' THEN 0.5 ELSE 0 END
-                        * CASE WHEN a.before IS NULL OR a.before = a.attalign AND a.attlen > 0 THEN 0
-                               WHEN a.attlen < 0 AND s.avg_width < 127 THEN 0
-                               ELSE 1
-                          END)) AS width
+                  pg_catalog.sum((1 - s.null_frac)
+                      * (s.avg_width + CASE WHEN a.before IS NULL OR a.before = a.attalign AND a.attlen > 0 THEN 0
+                                            WHEN a.attlen < 0 AND s.avg_width < 127 THEN 0
+                                            WHEN a.attalign = 'd' THEN 3.5
+                                            WHEN a.attalign = 'i' THEN 1.5
+                                            WHEN a.attalign = 's' THEN 0.5
+                                            ELSE 0
+                                       END)) AS width
              FROM (SELECT b.attname,
                           b.attalign,
                           b.attlen,
                           pg_catalog.lag(b.attalign) OVER (ORDER BY b.attnum) AS before
                      FROM pg_catalog.pg_attribute AS b
-                    WHERE b.attrelid = r.oid
+                    WHERE b.attrelid = l.oid
                       AND b.attnum > 0
                       AND NOT b.attisdropped) AS a
              LEFT JOIN pg_catalog.pg_stats AS s
-               ON s.schemaname = r.nspname::name
-              AND s.tablename = r.relname
+               ON s.schemaname = l.nspname::name
+              AND s.tablename = l.relname
               AND s.attname = a.attname
               AND NOT s.inherited) AS w
-     WHERE r.rank <= 1000
-       AND r.pages >= 128
-       AND r.relkind <> 'p'
-       AND r.visible
-       AND r.counted IS NOT NULL
-       AND r.changed <= 0.2 * GREATEST(r.tuples, 1)
-), bloat AS MATERIALIZED (
-    SELECT w.oid,
-           GREATEST(0, r.pages - pg_catalog.ceil(r.tuples * (4 + 8 * pg_catalog.ceil(
-                (8 * pg_catalog.ceil((23 + CASE WHEN w.nullable THEN (w.columns + 7) / 8 ELSE 0 END)::float8 / 8) + w.width) / 8))
-                / ((e.block - 24) * COALESCE(r.fillfactor, 100) / 100))) AS pages
-      FROM widths AS w
-      JOIN read AS r ON r.oid = w.oid
-     CROSS JOIN env AS e
-     WHERE w.complete
-       AND w.columns > 0
+     WHERE w.columns > 0
+       AND w.columns = w.analysed
 )
 SELECT r.nspname AS schema,
        r.relname::text AS table,
-       r.live::float8 AS live,
+       pg_catalog.pg_stat_get_live_tuples(r.oid)::float8 AS live,
        pg_catalog.pg_stat_get_dead_tuples(r.oid)::float8 AS dead,
-       r.changed::float8 AS changed_since_analyze,
+       pg_catalog.pg_stat_get_mod_since_analyze(r.oid)::float8 AS changed_since_analyze,
        pg_catalog.pg_stat_get_ins_since_vacuum(r.oid)::float8 AS inserted_since_vacuum,
        r.pages * e.block AS heap_bytes,
-       (r.pages + COALESCE(r.index_pages, 0) + COALESCE(r.toast_pages, 0) + COALESCE(r.toast_index_pages, 0)) * e.block AS total_bytes,
-       LEAST(COALESCE(r.vacuum_threshold, e.vacuum_threshold) + COALESCE(r.vacuum_scale, e.vacuum_scale) * r.tuples
-           , CASE WHEN COALESCE(r.vacuum_cap, e.vacuum_cap) >= 0 THEN COALESCE(r.vacuum_cap, e.vacuum_cap) END -- 18+
+       (r.pages + COALESCE(x.pages, 0) + COALESCE(t.relpages, 0)) * e.block AS total_bytes,
+       LEAST(COALESCE(o.vacuum_threshold, e.vacuum_threshold) + COALESCE(o.vacuum_scale, e.vacuum_scale) * r.tuples
+           , CASE WHEN COALESCE(o.vacuum_cap, e.vacuum_cap) >= 0 THEN COALESCE(o.vacuum_cap, e.vacuum_cap) END -- 18+
        ) AS vacuum_trigger,
-       CASE WHEN COALESCE(r.insert_threshold, e.insert_threshold) >= 0
-            THEN COALESCE(r.insert_threshold, e.insert_threshold) + COALESCE(r.insert_scale, e.insert_scale) * r.tuples
+       CASE WHEN COALESCE(o.insert_threshold, e.insert_threshold) >= 0
+            THEN COALESCE(o.insert_threshold, e.insert_threshold) + COALESCE(o.insert_scale, e.insert_scale) * r.tuples
                  * CASE WHEN r.pages > 0 THEN 1 - LEAST(r.relallfrozen, r.pages) / r.pages ELSE 1 END -- 18+
        END AS insert_trigger,
-       COALESCE(r.analyze_threshold, e.analyze_threshold) + COALESCE(r.analyze_scale, e.analyze_scale) * r.tuples AS analyze_trigger,
-       EXTRACT(EPOCH FROM e.now - GREATEST(pg_catalog.pg_stat_get_last_vacuum_time(r.oid),
-                                           pg_catalog.pg_stat_get_last_autovacuum_time(r.oid)))::float8 AS vacuum_age,
-       EXTRACT(EPOCH FROM e.now - GREATEST(pg_catalog.pg_stat_get_last_analyze_time(r.oid),
-                                           pg_catalog.pg_stat_get_last_autoanalyze_time(r.oid)))::float8 AS analyze_age,
-       COALESCE(r.enabled, true) AS autovacuum_enabled,
+       COALESCE(o.analyze_threshold, e.analyze_threshold) + COALESCE(o.analyze_scale, e.analyze_scale) * r.tuples AS analyze_trigger,
+       pg_catalog.date_part('epoch', e.now - GREATEST(pg_catalog.pg_stat_get_last_vacuum_time(r.oid),
+                                                       pg_catalog.pg_stat_get_last_autovacuum_time(r.oid))) AS vacuum_age,
+       pg_catalog.date_part('epoch', e.now - GREATEST(pg_catalog.pg_stat_get_last_analyze_time(r.oid),
+                                                       pg_catalog.pg_stat_get_last_autoanalyze_time(r.oid))) AS analyze_age,
+       COALESCE(o.enabled, true) AS autovacuum_enabled,
        (v.relid IS NOT NULL) AS vacuum_running,
        pg_catalog.pg_stat_get_numscans(r.oid) AS seq_scan,
        pg_catalog.pg_stat_get_tuples_returned(r.oid) AS seq_tup_read,
-       COALESCE(r.scans, 0) AS idx_scan,
-       COALESCE(r.fetched, 0) + pg_catalog.pg_stat_get_tuples_fetched(r.oid) AS idx_tup_fetch,
+       COALESCE(x.scans, 0) AS idx_scan,
+       COALESCE(x.fetched, 0) + pg_catalog.pg_stat_get_tuples_fetched(r.oid) AS idx_tup_fetch,
        pg_catalog.pg_stat_get_tuples_inserted(r.oid) AS n_tup_ins,
        pg_catalog.pg_stat_get_tuples_updated(r.oid) AS n_tup_upd,
        pg_catalog.pg_stat_get_tuples_deleted(r.oid) AS n_tup_del,
@@ -213,24 +176,35 @@ SELECT r.nspname AS schema,
        pg_catalog.pg_stat_get_tuples_newpage_updated(r.oid) AS n_tup_newpage_upd, -- 16+
        pg_catalog.pg_stat_get_blocks_fetched(r.oid) - pg_catalog.pg_stat_get_blocks_hit(r.oid) AS heap_blks_read,
        pg_catalog.pg_stat_get_blocks_hit(r.oid) AS heap_blks_hit,
-       COALESCE(r.fillfactor, 100)::int4 AS fillfactor,
+       COALESCE(o.fillfactor, 100)::int4 AS fillfactor,
        r.counted AS reltuples,
-       COALESCE(r.indexes, 0)::int4 AS index_count,
-       COALESCE(r.has_primary_key, false) AS has_primary_key,
+       COALESCE(x.indexes, 0)::int4 AS index_count,
+       COALESCE(x.has_primary_key, false) AS has_primary_key,
        r.relispartition AS is_partition,
        (r.relkind = 'p') AS is_partitioned,
        CASE r.relkind WHEN 'm' THEN 'matview' WHEN 'p' THEN 'partitioned' ELSE 'table' END AS kind,
        CASE r.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
-       r.visible AS stats_visible,
+       CASE WHEN r.relrowsecurity AND pg_catalog.row_security_active(r.oid) THEN false
+            WHEN e.reads_all THEN true
+            ELSE pg_catalog.has_table_privilege(r.oid, 'SELECT')
+       END AS stats_visible,
        b.pages * e.block AS bloat_bytes,
        100 * b.pages / NULLIF(r.pages, 0) AS bloat_pct,
        CASE r.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' ELSE 'default' END AS replica_identity,
        GREATEST(CASE WHEN r.relfrozenxid <> '0' THEN pg_catalog.age(r.relfrozenxid) END,
-                CASE WHEN r.toast_frozen <> '0' THEN pg_catalog.age(r.toast_frozen) END) AS xid_age,
+                CASE WHEN t.relfrozenxid <> '0' THEN pg_catalog.age(t.relfrozenxid) END) AS xid_age,
        GREATEST(CASE WHEN r.relminmxid <> '0' THEN pg_catalog.mxid_age(r.relminmxid) END,
-                CASE WHEN r.toast_minmxid <> '0' THEN pg_catalog.mxid_age(r.toast_minmxid) END) AS mxid_age
-  FROM read AS r
+                CASE WHEN t.relminmxid <> '0' THEN pg_catalog.mxid_age(t.relminmxid) END) AS mxid_age
+  FROM picked AS r
  CROSS JOIN env AS e
+  LEFT JOIN on_table AS x ON x.indrelid = r.oid
+  LEFT JOIN options AS o ON o.oid = r.oid
+  LEFT JOIN LATERAL (SELECT c.relpages,
+                            c.relfrozenxid,
+                            c.relminmxid
+                       FROM pg_catalog.pg_class AS c
+                      WHERE c.oid = r.reltoastrelid
+                      LIMIT 1) AS t ON true
   LEFT JOIN bloat AS b ON b.oid = r.oid
   LEFT JOIN (SELECT DISTINCT i.relid
                FROM pg_catalog.pg_stat_progress_vacuum AS i
@@ -247,7 +221,7 @@ fn described() -> FrameDef {
         gauge("changed_since_analyze", Unit::Rows, "Rows changed since the last analyze."),
         gauge("inserted_since_vacuum", Unit::Rows, "Rows inserted since the last vacuum."),
         gauge("heap_bytes", Unit::Bytes, "Size of the table proper, as last counted (relpages)."),
-        gauge("total_bytes", Unit::Bytes, "The same with indexes and TOAST."),
+        gauge("total_bytes", Unit::Bytes, "The same with indexes and TOAST (less the TOAST index, about a hundredth of it)."),
         gauge("vacuum_trigger", Unit::Rows, "Dead rows at which autovacuum starts on it; 18+: capped by the maximum threshold."),
         gauge("insert_trigger", Unit::Rows, "Inserted rows at which autovacuum starts on it; unknown when that is off."),
         gauge("analyze_trigger", Unit::Rows, "Changed rows at which autoanalyze starts on it."),
@@ -283,7 +257,7 @@ fn described() -> FrameDef {
     ];
     frame(
         "tables",
-        "One row per table, materialized view or partition of each database (top 5,000 by size).",
+        "One row per table, materialized view or partition of each database (top 2,000 by size).",
         &["database", "schema", "table"],
         columns,
     )
