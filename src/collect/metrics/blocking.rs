@@ -9,7 +9,7 @@
 //! An exclusive queue is the worst form: a request for ACCESS EXCLUSIVE waits, and everybody who comes later waits behind
 //! it, readers too. Then `queue_pid` is who to cancel, not the root.
 
-use super::build::{OLDEST, by_version, flag, frame, gauge, instance, label, statement, text};
+use super::build::{OLDEST, PG_MONITOR, by_version, flag, frame, gauge, instance, label, statement, text};
 use crate::model::{FrameDef, Metric, Unit};
 
 const SQL: &str = "
@@ -17,6 +17,7 @@ WITH RECURSIVE seen AS MATERIALIZED (
     SELECT a.*
       FROM pg_catalog.pg_stat_activity AS a
      WHERE a.pid <> pg_catalog.pg_backend_pid()
+       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
 ), waiters AS MATERIALIZED (
     SELECT s.pid,
            s.query_start
@@ -119,5 +120,5 @@ fn described() -> FrameDef {
 /// The metric.
 #[must_use]
 pub fn metric() -> Metric {
-    instance(described(), by_version(OLDEST, SQL))
+    Metric { grant: PG_MONITOR.into(), ..instance(described(), by_version(OLDEST, SQL)) }
 }

@@ -9,7 +9,11 @@ use crate::model::{ColumnDef, ColumnKind, CostClass, FrameDef, Metric, Need, Rol
 /// The oldest major that the shipped SQL is written for.
 pub(super) const OLDEST: u32 = 13;
 
-/// What a role needs for the folder listings and the other sessions' statements.
+/// What a role needs for the folder listings and for what other sessions do.
+///
+/// Without it the server hides other sessions' states instead of refusing, and a blind look would pass for a quiet server.
+/// So the SQL of such metrics holds `NOT EXISTS (SELECT 1 FROM pg_ls_waldir() LIMIT 0)`: that function is never run, but a
+/// role that may not run it is refused at once, and the frame is missing with this remedy.
 pub(super) const PG_MONITOR: &str = "GRANT pg_monitor TO the_monitoring_role;";
 
 fn column(name: &str, kind: ColumnKind, unit: Unit, sensitivity: Sensitivity, doc: &str) -> ColumnDef {

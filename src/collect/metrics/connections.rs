@@ -4,7 +4,7 @@
 //! client; it is left out of the states, which it would distort. What an ordinary client can get is max_connections less
 //! the slots kept for superusers and, from 16, for pg_use_reserved_connections.
 
-use super::build::{OLDEST, by_version, frame, gauge, instance};
+use super::build::{OLDEST, PG_MONITOR, by_version, frame, gauge, instance};
 use crate::model::{Metric, Unit};
 
 const SQL: &str = "
@@ -22,7 +22,8 @@ SELECT a.clients,
                pg_catalog.count(*) FILTER (WHERE s.state LIKE 'idle in transaction%')::float8 AS idle_in_transaction,
                pg_catalog.count(*) FILTER (WHERE s.wait_event_type = 'Lock')::float8 AS waiting_on_lock
           FROM pg_catalog.pg_stat_activity AS s
-         WHERE s.backend_type = 'client backend') AS a
+         WHERE s.backend_type = 'client backend'
+           AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)) AS a
  CROSS JOIN (SELECT pg_catalog.current_setting('max_connections')::float8 AS max_connections,
                     pg_catalog.current_setting('reserved_connections')::float8 + -- 16+
                     pg_catalog.current_setting('superuser_reserved_connections')::float8 AS reserved) AS l
@@ -41,5 +42,8 @@ pub fn metric() -> Metric {
         gauge("waiting_on_lock", Unit::None, "Client sessions that wait for a heavyweight lock."),
         gauge("used_pct", Unit::Percent, "Clients per slot that an ordinary client can get."),
     ];
-    instance(frame("connections", "One row: how full the connection slots are.", &[], columns), by_version(OLDEST, SQL))
+    Metric {
+        grant: PG_MONITOR.into(),
+        ..instance(frame("connections", "One row: how full the connection slots are.", &[], columns), by_version(OLDEST, SQL))
+    }
 }

@@ -5,7 +5,7 @@
 //! one is connected. Copies and base backups count in bytes; here in blocks like the rest. In 19 CLUSTER is a form of
 //! REPACK and its view shows both.
 
-use super::build::{OLDEST, by_version, frame, gauge, instance, label};
+use super::build::{OLDEST, PG_MONITOR, by_version, frame, gauge, instance, label};
 use crate::model::{FrameDef, Metric, Unit};
 
 const SQL: &str = "
@@ -92,6 +92,7 @@ SELECT p.pid::text AS pid,
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = p.relid AND p.database = pg_catalog.current_database()
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = p.pid
+ WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
 ";
 
 fn described() -> FrameDef {
@@ -115,5 +116,5 @@ fn described() -> FrameDef {
 /// The metric.
 #[must_use]
 pub fn metric() -> Metric {
-    instance(described(), by_version(OLDEST, SQL))
+    Metric { grant: PG_MONITOR.into(), ..instance(described(), by_version(OLDEST, SQL)) }
 }

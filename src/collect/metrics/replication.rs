@@ -4,7 +4,7 @@
 //! the same names reads `name #2`. Lag in seconds is what the sender measured last: it is unknown when there was no
 //! traffic, and is not zero then. On a cascading standby the lag counts from what it has received itself.
 
-use super::build::{OLDEST, address, by_version, frame, gauge, instance, label};
+use super::build::{OLDEST, PG_MONITOR, address, by_version, frame, gauge, instance, label};
 use crate::model::{ColumnKind, FrameDef, Metric, Unit};
 
 const SQL: &str = "
@@ -25,7 +25,8 @@ SELECT CASE WHEN r.nth > 1 THEN r.application_name || ' #' || r.nth ELSE r.appli
        EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - r.reply_time)::float8 AS reply_age
   FROM (SELECT p.*,
                pg_catalog.row_number() OVER (PARTITION BY p.application_name, p.client_addr ORDER BY p.backend_start, p.pid) AS nth
-          FROM pg_catalog.pg_stat_replication AS p) AS r
+          FROM pg_catalog.pg_stat_replication AS p
+         WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)) AS r
  CROSS JOIN (SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
                          THEN pg_catalog.pg_last_wal_receive_lsn()
                          ELSE pg_catalog.pg_current_wal_lsn()
@@ -57,5 +58,5 @@ fn described() -> FrameDef {
 /// The metric.
 #[must_use]
 pub fn metric() -> Metric {
-    instance(described(), by_version(OLDEST, SQL))
+    Metric { grant: PG_MONITOR.into(), ..instance(described(), by_version(OLDEST, SQL)) }
 }

@@ -6,7 +6,7 @@
 //! A statement that begins with `/* pgsteward: ignore */` counts as maintenance: a way for an application to say "I am
 //! meant to be slow".
 
-use super::build::{OLDEST, address, by_version, flag, frame, gauge, instance, label, statement};
+use super::build::{OLDEST, PG_MONITOR, address, by_version, flag, frame, gauge, instance, label, statement};
 use crate::model::{ColumnKind, FrameDef, Metric, Unit};
 
 /// Rows that one reading brings at most.
@@ -17,6 +17,7 @@ WITH seen AS MATERIALIZED (
     SELECT a.*
       FROM pg_catalog.pg_stat_activity AS a
      WHERE a.pid <> pg_catalog.pg_backend_pid()
+       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
 ), waiters AS MATERIALIZED (
     SELECT w.pid,
            pg_catalog.cardinality(pg_catalog.pg_blocking_pids(w.pid)) AS blockers
@@ -89,5 +90,5 @@ fn described() -> FrameDef {
 /// The metric.
 #[must_use]
 pub fn metric() -> Metric {
-    Metric { top: Some(TOP), ..instance(described(), by_version(OLDEST, SQL)) }
+    Metric { grant: PG_MONITOR.into(), top: Some(TOP), ..instance(described(), by_version(OLDEST, SQL)) }
 }

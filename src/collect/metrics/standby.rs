@@ -4,7 +4,7 @@
 //! replayed yet, or if no receiver is streaming (then nobody knows what the primary wrote meanwhile). The gap in bytes has
 //! no such trap, but sees only what has arrived.
 
-use super::build::{OLDEST, by_version, counter, flag, frame, gauge, instance, label, text};
+use super::build::{OLDEST, PG_MONITOR, by_version, counter, flag, frame, gauge, instance, label, text};
 use crate::model::{CostClass, Metric, Role, Unit};
 
 const SQL: &str = "
@@ -24,6 +24,7 @@ SELECT r.status AS receiver_status,
                                    + d.confl_bufferpin + d.confl_deadlock)::int8 AS conflicts
                FROM pg_catalog.pg_stat_database_conflicts AS d) AS c
   LEFT JOIN pg_catalog.pg_stat_wal_receiver AS r ON true
+ WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
 ";
 
 /// The metric.
@@ -39,5 +40,5 @@ pub fn metric() -> Metric {
         counter("conflicts", Unit::None, "Queries cancelled here because replay needed it, over all databases."),
     ];
     let frame = frame("standby", "One row on a standby: how far it is behind.", &[], columns);
-    Metric { role: Role::Standby, cost: CostClass::Cheap, ..instance(frame, by_version(OLDEST, SQL)) }
+    Metric { grant: PG_MONITOR.into(), role: Role::Standby, cost: CostClass::Cheap, ..instance(frame, by_version(OLDEST, SQL)) }
 }

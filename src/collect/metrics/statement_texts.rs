@@ -23,6 +23,7 @@ SELECT s.queryid::text AS queryid,
                        x.total_exec_time
                   FROM {extension_schema}.pg_stat_statements(true) AS x
                  WHERE x.queryid IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
                  ORDER BY x.total_exec_time DESC
                  LIMIT 100) AS p
          ORDER BY p.queryid, p.dbid, p.userid, p.total_exec_time DESC) AS s

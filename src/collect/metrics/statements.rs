@@ -55,6 +55,7 @@ SELECT COALESCE(d.datname::text, s.dbid::text) AS database,
                             generic_plan_calls, custom_plan_calls, stats_since
                        FROM {extension_schema}.pg_stat_statements(false)
                       WHERE queryid IS NOT NULL
+                        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
                       ORDER BY total_exec_time DESC
                       LIMIT 5000) AS s
  CROSS JOIN (SELECT pg_catalog.current_setting('track_io_timing') = 'on' AS timed,

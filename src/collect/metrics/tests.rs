@@ -138,3 +138,16 @@ fn rows_of_each_database_can_be_told_apart() {
         assert!(metric.frame.key.iter().any(|key| key == "database"), "`{}`", metric.frame.name);
     }
 }
+
+#[test]
+fn what_only_pg_monitor_sees_is_refused_to_others_and_says_so() {
+    for metric in all() {
+        let name = &metric.frame.name;
+        for (version, sql) in &metric.sql {
+            let hidden = ["pg_stat_activity", "pg_stat_replication AS", "pg_stat_wal_receiver", ".pg_stat_statements("];
+            let reads_hidden = hidden.iter().any(|source| sql.contains(source)) && name != "statements_info";
+            assert!(!reads_hidden || sql.contains("pg_ls_waldir() LIMIT 0"), "`{name}` from {version} on would be blind and not say so");
+            assert!(!sql.contains("pg_ls_") || metric.grant.starts_with("GRANT pg_monitor"), "`{name}` has no remedy");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! Vacuum itself is left out, since other vacuums ignore its snapshot. A slot's age in seconds is known only from 17 on and
 //! while it is inactive; the age in transactions is always known. A standby that uses a slot shows under `slot`.
 
-use super::build::{OLDEST, by_version, frame, gauge, instance, label};
+use super::build::{OLDEST, PG_MONITOR, by_version, frame, gauge, instance, label};
 use crate::model::{Metric, Unit};
 
 const SQL: &str = "
@@ -17,6 +17,7 @@ const SQL: &str = "
    FROM pg_catalog.pg_stat_activity AS a
   WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)
     AND a.pid <> pg_catalog.pg_backend_pid()
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_ls_waldir() LIMIT 0)
     AND a.backend_type NOT IN ('autovacuum worker', 'walsender')
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_get_progress_info('VACUUM') AS v WHERE v.pid = a.pid)
   ORDER BY xid_age DESC
@@ -45,13 +46,15 @@ const SQL: &str = "
   LIMIT 20)
  UNION ALL
 (SELECT 'standby',
-        'standby ' || r.application_name || COALESCE(' at ' || pg_catalog.host(r.client_addr), ''),
+        'standby ' || r.application_name || CASE WHEN r.nth > 1 THEN ' #' || r.nth ELSE '' END,
         r.pid::text,
         NULL,
         pg_catalog.age(r.backend_xmin)::float8 AS xid_age,
         NULL
-   FROM pg_catalog.pg_stat_replication AS r
-  WHERE r.backend_xmin IS NOT NULL
+   FROM (SELECT p.*,
+                pg_catalog.row_number() OVER (PARTITION BY p.application_name ORDER BY p.backend_start, p.pid) AS nth
+           FROM pg_catalog.pg_stat_replication AS p
+          WHERE p.backend_xmin IS NOT NULL) AS r
   ORDER BY xid_age DESC
   LIMIT 20)
 ";
@@ -69,5 +72,5 @@ pub fn metric() -> Metric {
     ];
     let frame =
         frame("xmin_holders", "One row per holder of the oldest visible transaction (20 of each source).", &["source", "who"], columns);
-    instance(frame, by_version(OLDEST, SQL))
+    Metric { grant: PG_MONITOR.into(), ..instance(frame, by_version(OLDEST, SQL)) }
 }
