@@ -10,7 +10,7 @@ use crate::model::{FrameDef, Metric, Unit};
 const SQL: &str = "
 SELECT d.datname::text AS database,
        s.numbackends::float8 AS numbackends,
-       NULLIF(d.datconnlimit, -1)::float8 AS conn_limit,
+       CASE WHEN d.datconnlimit >= 0 THEN d.datconnlimit END::float8 AS conn_limit,
        s.xact_commit,
        s.xact_rollback,
        s.blks_read,

@@ -4,7 +4,9 @@
 //!
 //! Reading a sequence's value opens it, with a lock that only ALTER and DROP of the sequence conflict with. A sequence
 //! on which such a lock is held or awaited is not touched: its value is unknown. So is one that the role may not read
-//! (`readable`), or an unlogged one on a standby. Temporary sequences are left out: they are another session's.
+//! (`readable`), or an unlogged one on a standby. The server keeps each of these locks to the end of the transaction, and its
+//! lock table holds some thousands: so only the 1,000 with the smallest range are read, smallint and integer first. A view
+//! over all sequences would stop other people's work. Temporary sequences are left out: they are another session's.
 //! One that was never used stands at 0 %.
 
 use super::build::{OLDEST, by_version, each_database, flag, frame, gauge, label, text};
@@ -30,10 +32,6 @@ WITH busy AS MATERIALIZED (
       JOIN pg_catalog.pg_class AS c ON c.oid = q.seqrelid AND c.relpersistence <> 't'
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
       LEFT JOIN busy AS b ON b.relation = c.oid
-), drawn AS MATERIALIZED (
-    SELECT r.*,
-           CASE WHEN r.readable AND NOT r.untouchable THEN pg_catalog.pg_sequence_last_value(r.seqrelid) END AS value
-      FROM read AS r
 ), feeds AS MATERIALIZED (
     SELECT DISTINCT ON (u.seqrelid) u.seqrelid,
            u.relid,
@@ -65,18 +63,31 @@ WITH busy AS MATERIALIZED (
            y.typname,
            LEAST(s.seqmax, CASE y.typname WHEN 'int2' THEN 32767 WHEN 'int4' THEN 2147483647 ELSE s.seqmax END) AS top,
            GREATEST(s.seqmin, CASE y.typname WHEN 'int2' THEN -32768 WHEN 'int4' THEN -2147483648 ELSE s.seqmin END) AS bottom
-      FROM drawn AS s
+      FROM read AS s
       LEFT JOIN feeds AS f ON f.seqrelid = s.seqrelid
       LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.relid AND a.attnum = f.attnum
       LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
       LEFT JOIN pg_catalog.pg_type AS y ON y.oid = COALESCE(NULLIF(t.typbasetype, 0), t.oid)
+), ranked AS MATERIALIZED (
+    SELECT b.*,
+           pg_catalog.row_number() OVER (ORDER BY b.readable DESC,
+                                                  CASE WHEN b.seqincrement > 0 THEN b.top ELSE -(b.bottom + 1) END,
+                                                  b.seqrelid) AS rank
+      FROM bounds AS b
+), drawn AS MATERIALIZED (
+    SELECT r.*,
+           (r.readable AND NOT r.untouchable AND r.rank <= 1000) AS seen,
+           CASE WHEN r.readable AND NOT r.untouchable AND r.rank <= 1000
+                THEN pg_catalog.pg_sequence_last_value(r.seqrelid)
+           END AS value
+      FROM ranked AS r
 )
 SELECT b.nspname::text AS schema,
        b.relname::text AS sequence,
        b.value::float8 AS last_value,
        CASE WHEN b.seqincrement > 0 THEN b.top ELSE b.bottom END::float8 AS max_value,
        CASE b.typname WHEN 'int2' THEN 'smallint' WHEN 'int4' THEN 'integer' WHEN 'int8' THEN 'bigint' ELSE b.typname::text END AS column_type,
-       CASE WHEN NOT b.readable OR b.untouchable THEN NULL
+       CASE WHEN NOT b.seen THEN NULL
             WHEN b.value IS NULL THEN 0
             WHEN b.seqincrement > 0
             THEN LEAST(100, GREATEST(0, 100 * (b.value::float8 - GREATEST(b.bottom, 0)) / NULLIF(b.top::float8 - GREATEST(b.bottom, 0), 0)))
@@ -85,7 +96,7 @@ SELECT b.nspname::text AS schema,
        b.seqcycle AS cycles,
        b.readable,
        n.nspname || '.' || c.relname || '.' || a.attname AS owner
-  FROM bounds AS b
+  FROM drawn AS b
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = b.relid
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = b.relid AND a.attnum = b.attnum
@@ -96,7 +107,11 @@ fn described() -> FrameDef {
         label("database", "The database."),
         label("schema", "Schema of the sequence."),
         label("sequence", "Name of the sequence."),
-        gauge("last_value", Unit::None, "Last value drawn; unknown when never used, not readable, or locked."),
+        gauge(
+            "last_value",
+            Unit::None,
+            "Last value drawn; unknown when never used, not readable, locked, or past the 1,000 of smallest range.",
+        ),
         gauge("max_value", Unit::None, "Where it ends: its own limit or the column's, in its direction."),
         label("column_type", "Type of the column it feeds, domains resolved; unknown when it feeds none."),
         gauge("used_pct", Unit::Percent, "Share of its range that is used up; unknown when the value could not be read."),

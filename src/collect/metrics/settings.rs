@@ -3,14 +3,14 @@
 //!
 //! What our own session set (timeouts, read-only) is shown as the server would have it; what came with our connection
 //! is unknown. Command texts, connection strings and string settings of extensions may hold secrets: they read
-//! `(hidden)` unless empty. A special value such as -1 stays as it is.
+//! `(hidden)` unless empty or disabled. A special value such as -1 stays as it is.
 
 use super::build::{OLDEST, by_version, flag, frame, gauge, instance, label, text};
 use crate::model::{Metric, Unit};
 
 const SQL: &str = "
 SELECT s.name AS setting,
-       CASE WHEN s.secret AND s.plain <> '' THEN '(hidden)'
+       CASE WHEN s.secret AND s.plain NOT IN ('', '(disabled)') THEN '(hidden)'
             WHEN s.source = 'client' THEN NULL
             WHEN s.source = 'session' THEN s.plain
             ELSE pg_catalog.current_setting(s.name, true)
