@@ -13,6 +13,7 @@ mod dsn;
 mod failure;
 mod file;
 mod job;
+pub mod metrics;
 mod plan;
 mod row;
 mod session;
