@@ -3,6 +3,8 @@ pub mod alert;
 pub mod calendar;
 pub mod clock;
 pub mod collect;
+pub mod config;
+pub mod env;
 pub mod model;
 pub mod problem;
 pub mod rules;

@@ -156,6 +156,7 @@ pub struct Fields<'a> {
     at: Mark,
     entries: &'a [(Key, Node)],
     asked: Vec<&'static str>,
+    refused: Vec<&'static str>,
     /// Problems so far.
     pub problems: Vec<Problem>,
 }
@@ -167,8 +168,8 @@ impl<'a> Fields<'a> {
     /// When the node is something else; `what` names what it should describe, for example `a rule`.
     pub fn open(file: &'a str, node: &'a Node, what: &str) -> Result<Self, Problem> {
         match &node.value {
-            Value::Map(entries) => Ok(Self { file, at: node.at, entries, asked: Vec::new(), problems: Vec::new() }),
-            Value::Null => Ok(Self { file, at: node.at, entries: &[], asked: Vec::new(), problems: Vec::new() }),
+            Value::Map(entries) => Ok(Self { file, at: node.at, entries, asked: Vec::new(), refused: Vec::new(), problems: Vec::new() }),
+            Value::Null => Ok(Self { file, at: node.at, entries: &[], asked: Vec::new(), refused: Vec::new(), problems: Vec::new() }),
             other => Err(Problem::error(file, node.at, format!("{what} must be a map, this is {}", other.kind()))),
         }
     }
@@ -264,6 +265,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A key that is understood but cannot be used here: a problem at the key when somebody wrote it.
+    pub fn refuse(&mut self, key: &'static str, message: &str) {
+        self.refused.push(key);
+        if let Some((written, _)) = self.entries.iter().find(|(k, _)| k.text == key) {
+            self.problems.push(Problem::error(self.file, written.at, format!("`{key}` {message}")));
+        }
+    }
+
     /// Notes a problem at a node.
     pub fn error(&mut self, node: &Node, message: impl Into<String>) {
         self.problems.push(Problem::error(self.file, node.at, message));
@@ -278,7 +287,7 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn finish(mut self) -> Vec<Problem> {
         for (key, _) in self.entries {
-            if !self.asked.contains(&key.text.as_str()) {
+            if !self.asked.contains(&key.text.as_str()) && !self.refused.contains(&key.text.as_str()) {
                 let problem = Problem::error(self.file, key.at, format!("unknown key `{}`", key.text));
                 self.problems.push(match Catalog::nearest(self.asked.iter().copied(), &key.text) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
