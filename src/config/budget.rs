@@ -9,7 +9,7 @@ use crate::yaml::Node;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Limits {
     server_cpu_pct: Option<f64>,
-    connections: Option<f64>,
+    connections: Option<u32>,
     statement_timeout_ms: Option<u64>,
     lock_timeout_ms: Option<u64>,
 }
@@ -27,7 +27,7 @@ impl Limits {
     pub fn over(self, base: Budget) -> Budget {
         Budget {
             server_cpu_pct: self.server_cpu_pct.unwrap_or(base.server_cpu_pct),
-            connections: self.connections.map_or(base.connections, |n| n as u32),
+            connections: self.connections.unwrap_or(base.connections),
             statement_timeout_ms: self.statement_timeout_ms.unwrap_or(base.statement_timeout_ms),
             lock_timeout_ms: self.lock_timeout_ms.unwrap_or(base.lock_timeout_ms),
         }
@@ -37,16 +37,12 @@ impl Limits {
 /// Reads `budget`.
 pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node) -> Limits {
     let Some(mut fields) = desk.open(file, node, "`budget`") else { return Limits::default() };
-    let connections =
-        fields.node("connections").and_then(|node| desk.number(file, "connections", node, 1.0..=10.0, "a whole number such as `3`"));
     let limits = Limits {
         server_cpu_pct: fields
             .node("server_cpu")
             .and_then(|node| desk.number(file, "server_cpu", node, 0.01..=100.0, "a share of one CPU such as `0.5%`")),
-        connections,
-        statement_timeout_ms: fields
-            .node("statement_timeout")
-            .and_then(|node| desk.millis(file, "statement_timeout", node, 100..=60_000)),
+        connections: fields.node("connections").and_then(|node| desk.whole(file, "connections", node, 1..=10)),
+        statement_timeout_ms: fields.node("statement_timeout").and_then(|node| desk.millis(file, "statement_timeout", node, 100..=60_000)),
         lock_timeout_ms: fields.node("lock_timeout").and_then(|node| desk.millis(file, "lock_timeout", node, 50..=500)),
     };
     desk.finish(fields);

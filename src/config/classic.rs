@@ -80,7 +80,12 @@ fn one(desk: &mut Desk, file: &SourceFile, node: &Node, fields: &mut Fields<'_>,
         return;
     }
     if written.is_none() {
-        desk.warn(file, node, format!("the window `{name}` has no zone and is read as UTC"), "add `time_zone: Europe/Paris`, or `time_zone: UTC` if it is meant");
+        desk.warn(
+            file,
+            node,
+            format!("the window `{name}` has no zone and is read as UTC"),
+            "add `time_zone: Europe/Paris`, or `time_zone: UTC` if it is meant",
+        );
     }
     windows::add(desk, file, node, MaintenanceWindow { name, matchers: Matchers::default(), window }, found);
 }

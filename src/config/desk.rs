@@ -1,7 +1,6 @@
 //! Where the reading of all files comes together: problems, places and which lines hold secrets; and the bounded
 //! quantities that every section reads in the same way.
 
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use pgsteward_helpers::{Dimension, parse_quantity, span};
@@ -58,9 +57,12 @@ impl Desk {
         Fields::open(&file.name, node, what).map_err(|problem| self.push(problem)).ok()
     }
 
-    /// Ends a map: unknown keys become problems.
-    pub fn finish(&mut self, fields: Fields<'_>) {
-        self.problems.extend(fields.finish());
+    /// Ends a map: unknown keys become problems. Says whether all of it was understood.
+    pub fn finish(&mut self, fields: Fields<'_>) -> bool {
+        let problems = fields.finish();
+        let clean = problems.is_empty();
+        self.problems.extend(problems);
+        clean
     }
 
     /// One of a few words.
@@ -77,7 +79,12 @@ impl Desk {
     /// A duration in whole seconds; a plain number is seconds.
     pub fn seconds(&mut self, file: &SourceFile, key: &str, node: &Node, range: RangeInclusive<u64>) -> Option<u64> {
         let limits = *range.start() as f64..=*range.end() as f64;
-        let found = amount(node, &[Dimension::Seconds, Dimension::Number]).and_then(|s| within(s, &limits, span));
+        let show = |s: f64| if s == 0.0 { "0s".into() } else { span(s) };
+        let found = amount(node, &[Dimension::Seconds, Dimension::Number]).and_then(|s| within(s, &limits, show));
+        let found = found.map_err(|reason| match node.value {
+            Value::Number(_) if !reason.is_empty() => format!("{reason} (a plain number is seconds)"),
+            _ => reason,
+        });
         self.keep(file, key, node, found, "a duration such as `30s`, `10m` or `1h`").map(|s| s.round() as u64)
     }
 
@@ -99,6 +106,14 @@ impl Desk {
     pub fn number(&mut self, file: &SourceFile, key: &str, node: &Node, range: RangeInclusive<f64>, example: &str) -> Option<f64> {
         let found = amount(node, &[Dimension::Number, Dimension::Percent]).and_then(|n| within(n, &range, |n| n.to_string()));
         self.keep(file, key, node, found, example)
+    }
+
+    /// A whole number.
+    pub fn whole(&mut self, file: &SourceFile, key: &str, node: &Node, range: RangeInclusive<u32>) -> Option<u32> {
+        let limits = f64::from(*range.start())..=f64::from(*range.end());
+        let found = amount(node, &[Dimension::Number]).and_then(|n| if n.fract() == 0.0 { Ok(n) } else { Err(String::new()) });
+        let found = found.and_then(|n| within(n, &limits, |n| n.to_string()));
+        self.keep(file, key, node, found, &format!("a whole number such as `{}`", range.start())).map(|n| n as u32)
     }
 
     fn keep(&mut self, file: &SourceFile, key: &str, node: &Node, found: Result<f64, String>, expected: &str) -> Option<f64> {
@@ -161,9 +176,11 @@ pub(super) fn tame(text: &str) -> String {
     const MOST: usize = 400;
     let mut out = String::new();
     for c in text.chars().take(MOST) {
-        let hidden = c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        // Writing to a String cannot fail.
-        let _ = if hidden { write!(out, "{}", c.escape_unicode()) } else { write!(out, "{c}") };
+        match c {
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => out.extend(c.escape_unicode()),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
     }
     if text.chars().nth(MOST).is_some() {
         out.push_str("...");

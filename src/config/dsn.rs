@@ -119,7 +119,10 @@ mod tests {
         let pw = |text: &str| Some(text.to_string());
         assert_eq!(parts("host=db password='it\\'s a \\\\' dbname=x"), ("host=db dbname=x".into(), pw("it's a \\")));
         assert_eq!(parts("host = db user='a b'"), ("host=db user='a b'".into(), None));
-        assert_eq!(parts("postgres://u:p%40x@h1:5432,h2/db?sslmode=require"), ("postgres://u@h1:5432,h2/db?sslmode=require".into(), pw("p@x")));
+        assert_eq!(
+            parts("postgres://u:p%40x@h1:5432,h2/db?sslmode=require"),
+            ("postgres://u@h1:5432,h2/db?sslmode=require".into(), pw("p@x"))
+        );
         assert_eq!(parts("postgresql://h/db?password=a%2Fb&user=u"), ("postgresql://h/db?user=u".into(), pw("a/b")));
         assert_eq!(parts("postgres://u:a@b@h"), ("postgres://u@h".into(), pw("a@b")));
         assert_eq!(parts("service=dev7"), ("service=dev7".into(), None));
@@ -129,7 +132,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_cut_with_certainty_is_refused() {
-        for dsn in ["postgres://u:a/b@h/db", "orders-1.db.corp", "mysql://u:p@h", "host=db password='x", "postgres://u:%zz@h", "host=a b c=d"] {
+        for dsn in
+            ["postgres://u:a/b@h/db", "orders-1.db.corp", "mysql://u:p@h", "host=db password='x", "postgres://u:%zz@h", "host=a b c=d"]
+        {
             assert!(cut(dsn).is_err(), "{dsn}");
         }
     }

@@ -24,8 +24,7 @@ pub struct Loaded {
 }
 
 /// Sections of the main file.
-const MAIN: [&str; 10] =
-    ["version", "state_dir", "include", "defaults", "schedule", "rules", "routes", "alerts", "history", "actions"];
+const MAIN: [&str; 10] = ["version", "state_dir", "include", "defaults", "schedule", "rules", "routes", "alerts", "history", "actions"];
 /// Sections of any file; what stands in several files is put together.
 const ANYWHERE: [&str; 3] = ["targets", "channels", "windows"];
 /// Sections that a later version will have.
@@ -63,7 +62,9 @@ fn shield(desk: &mut Desk, files: &[SourceFile]) {
     let open: Vec<Problem> = files
         .iter()
         .filter(|file| holding.contains(file.name.as_str()) && super::secret::others_may_read(&file.path))
-        .map(|file| Problem::warning(&file.name, None, "it holds a secret, and others may read it").hint(format!("chmod 600 {}", file.name)))
+        .map(|file| {
+            Problem::warning(&file.name, None, "it holds a secret, and others may read it").hint(format!("chmod 600 {}", file.name))
+        })
         .collect();
     desk.problems.extend(open);
 }
@@ -197,3 +198,6 @@ fn path(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node) -> Option<Pa
 fn rule_files(files: &[SourceFile]) -> Vec<PathBuf> {
     files.iter().filter(|file| matches!(file.content, Content::Rules(_) | Content::Script)).map(|file| file.path.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,12 @@ mod checked;
 mod classic;
 mod desk;
 mod dsn;
+mod example;
 mod history;
 mod load;
 mod mask;
 mod matchers;
+mod notes;
 mod routes;
 mod rules;
 mod schedule;
@@ -31,7 +33,9 @@ pub use channels::ChannelSettings;
 pub use checked::{
     ActionsMode, Budget, Config, Databases, History, Place, Places, RulesConfig, SSLMODES, Schedule, StatementText, TargetConfig,
 };
+pub use example::EXAMPLE;
 pub use load::{Loaded, check, load};
+pub use notes::{Around, check_notes, machine_zone};
 pub use rules::PACKS;
 pub use secret::{Revealed, Secret, SecretError};
 pub use source::{Source, SourceFile, read};

@@ -28,15 +28,19 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, known: &Know
     fields.refuse("match", "does not stand at the top: what no child matches comes here");
     fields.refuse("go_on", "does not stand at the top: there is nothing beside it");
     let route = inner(desk, file, &mut fields, known, 0);
-    desk.finish(fields);
-    if route.channels.is_empty() {
+    if desk.finish(fields) && route.channels.is_empty() {
         desk.error_hint(file, node, "the root of `routes` names no channel", "add `channel: NAME`: it takes what no child matches");
     }
     route
 }
 
 /// The tree where there is no section: the one channel there is takes everything, and where there is none, a console.
-pub(super) fn without(desk: &mut Desk, first: Option<&SourceFile>, channels: &mut BTreeMap<String, ChannelSettings>, names: &BTreeSet<String>) -> Route {
+pub(super) fn without(
+    desk: &mut Desk,
+    first: Option<&SourceFile>,
+    channels: &mut BTreeMap<String, ChannelSettings>,
+    names: &BTreeSet<String>,
+) -> Route {
     if let (Some(file), true) = (first, names.len() > 1) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let problem = Problem::error(&file.name, None, "there are several channels and no `routes`");

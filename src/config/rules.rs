@@ -7,7 +7,7 @@ use super::desk::{Desk, choose, shown};
 use super::matchers;
 use super::source::{Content, SourceFile, are_rules};
 use crate::model::{RuleOverride, SettingValue, Severity};
-use crate::yaml::{Node, Value, number_of, text_of};
+use crate::yaml::{Key, Node, Value, number_of, text_of};
 
 /// The packs that are shipped.
 pub const PACKS: [&str; 4] = ["page", "ticket", "advice", "classic"];
@@ -80,13 +80,13 @@ fn change(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConf
             desk.error_hint(file, node, message, "match on target, cluster or a target's labels; name the rule with `rule`");
         }
     }
-    if change.enabled.is_none() && change.settings.is_empty() && change.severity_at_most.is_none() {
+    let understood = desk.finish(fields);
+    if understood && change.enabled.is_none() && change.settings.is_empty() && change.severity_at_most.is_none() {
         desk.warn(file, node, "this override changes nothing", "say enabled, settings or severity_at_most");
     }
     if !change.settings.is_empty() && change.rule.is_none() {
         desk.error_hint(file, node, "`settings` without `rule`", "settings belong to one rule: name it with `rule`");
     }
-    desk.finish(fields);
     Some(change)
 }
 
@@ -94,7 +94,7 @@ fn severity(desk: &mut Desk, file: &SourceFile, node: &Node) -> Option<Severity>
     desk.word(file, "severity_at_most", node, &Severity::ALL.map(Severity::as_str))?.parse().ok()
 }
 
-fn settings(desk: &mut Desk, file: &SourceFile, entries: &[(crate::yaml::Key, Node)]) -> BTreeMap<String, SettingValue> {
+fn settings(desk: &mut Desk, file: &SourceFile, entries: &[(Key, Node)]) -> BTreeMap<String, SettingValue> {
     let mut settings = BTreeMap::new();
     for (key, node) in entries {
         let value = match &node.value {

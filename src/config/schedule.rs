@@ -1,5 +1,7 @@
 //! `schedule`: when what is collected.
 
+use pgsteward_helpers::span;
+
 use super::checked::Schedule;
 use super::desk::Desk;
 use super::source::SourceFile;
@@ -17,9 +19,13 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node) -> Schedule 
     let mut collect = std::collections::BTreeMap::new();
     for (key, node) in fields.map("collect").unwrap_or_default() {
         desk.place(format!("schedule.collect.{}", key.text), file, key.at);
-        if let Some(seconds) = desk.seconds(file, &key.text, node, 1..=7 * DAY_S) {
-            collect.insert(key.text.clone(), seconds);
+        let Some(seconds) = desk.seconds(file, &key.text, node, 1..=7 * DAY_S) else { continue };
+        let tick_s = every_s.unwrap_or(Schedule::EVERY_S);
+        if seconds < tick_s {
+            let message = format!("`{}` is collected at ticks, which come every {}", key.text, span(tick_s as f64));
+            desk.warn(file, node, message, "a shorter cadence has no effect: lower `every`");
         }
+        collect.insert(key.text.clone(), seconds);
     }
     desk.finish(fields);
     Schedule { every_s, spread, collect }

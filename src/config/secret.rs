@@ -214,8 +214,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node) -
         fields.text("env").map(Way::Env),
         fields.texts("command").filter(|command| !command.is_empty()).map(Way::Command),
     ];
-    let before = desk.problems.len();
-    desk.finish(fields);
+    let understood = desk.finish(fields);
     let mut ways_found = found.into_iter().flatten();
     match (ways_found.next(), ways_found.next()) {
         (Some(way), None) => {
@@ -226,7 +225,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node) -
             desk.error_hint(file, node, format!("`{key}` has two sources"), "keep one of file, env and command");
             None
         }
-        _ if desk.problems.len() > before => None,
+        _ if !understood => None,
         _ => {
             desk.error_hint(file, node, format!("`{key}` names no source"), ways);
             None

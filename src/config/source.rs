@@ -164,7 +164,11 @@ fn expand(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
         format!("{}/{pattern}", glob::Pattern::escape(folder))
     };
     let paths = glob::glob(&full).map_err(|error| error.to_string())?;
-    paths.take(MAX_FILES * 10).filter(|path| path.as_ref().map_or(true, |p| p.is_file())).collect::<Result<_, _>>().map_err(|e| e.to_string())
+    paths
+        .take(MAX_FILES * 10)
+        .filter(|path| path.as_ref().map_or(true, |p| p.is_file()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())
 }
 
 /// In a folder only rule files count, and a rule's own tests are `rules test`'s, wherever they lie.
@@ -273,7 +277,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
-        let dir = folder(&[("config.yaml", "include:\n- gone.yaml\n- none.d/*.yaml\n- empty\n- bad.yaml\n- '[.yaml'\n"), ("empty/x", ""), ("bad.yaml", "a: [")]);
+        let dir = folder(&[
+            ("config.yaml", "include:\n- gone.yaml\n- none.d/*.yaml\n- empty\n- bad.yaml\n- '[.yaml'\n"),
+            ("empty/x", ""),
+            ("bad.yaml", "a: ["),
+        ]);
         std::fs::write(dir.path().join("bytes.yaml"), [0xff, 0xfe]).unwrap();
         let listed = kinds(dir.path());
         assert_eq!(listed[..2], ["config.yaml: config", "bad.yaml: broken"]);

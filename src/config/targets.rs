@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use super::budget::{self, Limits};
 use super::checked::{Budget, Databases, SSLMODES, TargetConfig};
-use super::desk::{Desk, entries};
+use super::desk::{Desk, entries, shown};
+use super::dsn;
+use super::secret::{self, Secret};
 use super::source::SourceFile;
-use super::{dsn, secret};
-use crate::config::secret::Secret;
 use crate::model::{Labels, Target};
-use crate::yaml::{Fields, Node, Value, text_of};
+use crate::problem::Problem;
+use crate::yaml::{Fields, Key, Node, Value, text_of};
 
 /// What `defaults` and a target both may say.
 #[derive(Debug, Clone, Default)]
@@ -99,7 +100,12 @@ fn connection(desk: &mut Desk, file: &SourceFile, node: &Node, has_password: boo
     let cut = dsn::cut(&text).map_err(|reason| {
         // What cannot be cut may hold a password: its line is not shown.
         desk.plain_secret(file, node);
-        desk.error_hint(file, node, format!("`dsn` cannot be read: {reason}"), "host=db.corp dbname=app, postgres://db.corp/app or service=name");
+        desk.error_hint(
+            file,
+            node,
+            format!("`dsn` cannot be read: {reason}"),
+            "host=db.corp dbname=app, postgres://db.corp/app or service=name",
+        );
     });
     let cut = cut.ok()?;
     if cut.password.is_some() {
@@ -122,16 +128,17 @@ fn name(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node) -> Option<St
     });
     if text.is_none() {
         let hint = "letters, digits and . _ - : only, at most 100, a letter or digit first";
-        desk.error_hint(file, node, format!("`{key}` cannot be {}", super::desk::shown(node)), hint);
+        desk.error_hint(file, node, format!("`{key}` cannot be {}", shown(node)), hint);
     }
     text
 }
 
-fn labels(desk: &mut Desk, file: &SourceFile, entries: &[(crate::yaml::Key, Node)]) -> Labels {
+fn labels(desk: &mut Desk, file: &SourceFile, entries: &[(Key, Node)]) -> Labels {
     let mut labels = Labels::default();
     for (key, node) in entries {
         if ["target", "cluster", "severity", "rule", "category"].contains(&key.text.as_str()) {
-            desk.error_hint(file, node, format!("a label cannot be called `{}`", key.text), "every alert has one of that name already");
+            let problem = Problem::error(&file.name, key.at, format!("a label cannot be called `{}`", key.text));
+            desk.push(problem.hint("every alert has one of that name already"));
         }
         match text_of(node) {
             Some(value) => labels.set(key.text.clone(), value),
@@ -147,14 +154,14 @@ fn databases(desk: &mut Desk, file: &SourceFile, node: &Node) -> Option<Database
     }
     if let Value::Map(_) = node.value {
         let mut fields = desk.open(file, node, "`databases`")?;
-        let except = fields.texts("all_except");
+        let except = fields.required("all_except").and_then(|_| fields.texts("all_except"));
         desk.finish(fields);
         return except.map(Databases::AllExcept);
     }
     let names: Option<Vec<String>> = entries(node).iter().map(text_of).collect();
     let names = names.filter(|names| !names.is_empty());
     if names.is_none() {
-        desk.error_hint(file, node, "`databases` names no database", "all, [app, shop] or {all_except: [postgres]}");
+        desk.error_hint(file, node, "`databases` names no database", "write all, [app, shop] or {all_except: [postgres]}");
     }
     names.map(Databases::Only)
 }

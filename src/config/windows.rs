@@ -63,8 +63,7 @@ pub(super) fn window(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>
         days.dedup();
         days
     });
-    let except: Vec<NaiveDate> =
-        fields.list("except").unwrap_or_default().iter().filter_map(|node| date(desk, file, node)).collect();
+    let except: Vec<NaiveDate> = fields.list("except").unwrap_or_default().iter().filter_map(|node| date(desk, file, node)).collect();
     let (start, end) = (fields.required(keys.start), fields.required(keys.end));
     let (start_node, start, end) = (start?, text_of(start?)?, text_of(end?)?);
     let (start, end, all_day) = parse_span(&start, &end).map_err(|reason| desk.push(split(file, start_node, &reason))).ok()?;
