@@ -286,17 +286,23 @@ impl<'a> Fields<'a> {
     /// Ends the reading: every key that nobody asked for is a problem.
     #[must_use]
     pub fn finish(mut self) -> Vec<Problem> {
-        for (key, _) in self.entries {
+        for (key, node) in self.entries {
             if !self.asked.contains(&key.text.as_str()) && !self.refused.contains(&key.text.as_str()) {
                 let problem = Problem::error(self.file, key.at, format!("unknown key `{}`", key.text));
                 self.problems.push(match Catalog::nearest(self.asked.iter().copied(), &key.text) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None if is_text_after_comma(key, node) => problem.hint("a comma ends a value within {}: quote a text that holds one"),
                     None => problem.hint(format!("known here: {}", self.asked.join(", "))),
                 });
             }
         }
         self.problems
     }
+}
+
+/// Whether a key without value is rather the rest of a text: in `{why: batch hosts, ticket 311}` the comma ends the text.
+fn is_text_after_comma(key: &Key, node: &Node) -> bool {
+    node.value == Value::Null && !key.text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 fn shown(node: &Node) -> String {
@@ -370,6 +376,15 @@ mod tests {
                 "f:1:1: error: unknown key `nam`; did you mean `name`?",
             ]
         );
+    }
+
+    #[test]
+    fn a_text_cut_by_its_comma_is_told_from_an_unknown_key() {
+        let root = parse("f", "{why: batch hosts, ticket 311}").unwrap();
+        let mut fields = Fields::open("f", &root, "an override").unwrap();
+        assert_eq!(fields.text("why"), Some("batch hosts".into()));
+        let hint = fields.finish().remove(0).hint;
+        assert_eq!(hint, Some("a comma ends a value within {}: quote a text that holds one".into()));
     }
 
     #[test]

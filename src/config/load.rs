@@ -9,7 +9,7 @@ use super::desk::{Desk, entries, shown, tame};
 use super::source::{Content, Source, SourceFile, read};
 use super::{actions, alerts, channels, classic, history, mask, routes, rules, schedule, targets, windows};
 use crate::env::Env;
-use crate::problem::{Mark, Problem};
+use crate::problem::{Level, Mark, Problem};
 use crate::yaml::{Node, Value, text_of};
 
 /// What came of a config.
@@ -29,6 +29,9 @@ const MAIN: [&str; 10] = ["version", "state_dir", "include", "defaults", "schedu
 const ANYWHERE: [&str; 3] = ["targets", "channels", "windows"];
 /// Sections that a later version will have.
 const LATER: [&str; 5] = ["plugins", "escalation", "inhibit", "serve", "heartbeat"];
+
+/// Most problems that are shown.
+const MOST_PROBLEMS: usize = 200;
 
 /// Reads and checks a config file with all that it includes.
 #[must_use]
@@ -74,6 +77,14 @@ fn in_order(mut problems: Vec<Problem>, files: &[SourceFile]) -> Vec<Problem> {
     let rank: BTreeMap<&str, usize> = files.iter().enumerate().map(|(rank, file)| (file.name.as_str(), rank)).collect();
     problems.sort_by_key(|problem| (rank.get(problem.file.as_str()).copied(), problem.at));
     problems.dedup();
+    if problems.len() > MOST_PROBLEMS {
+        // What was cut off decides too whether the config can be used, so its level is that of the worst.
+        let rest = problems.split_off(MOST_PROBLEMS);
+        let level = rest.iter().map(|problem| problem.level).min().unwrap_or(Level::Note);
+        let first = files.first().map_or("", |file| file.name.as_str());
+        let more = Problem::error(first, None, format!("{} more problems", rest.len())).hint("mend these first");
+        problems.push(Problem { level, ..more });
+    }
     for problem in &mut problems {
         problem.message = tame(&problem.message);
         problem.hint = problem.hint.as_deref().map(tame);

@@ -2,10 +2,12 @@
 //!
 //! Problems are shown beside the line they are about, and the line about a password is the one with the password in it.
 //! Too much is blotted out rather than too little: from a secret to the end of its line and over the lines that continue
-//! it. Lines keep their numbers and what stands before a secret keeps its column.
+//! it. Lines keep their numbers and what stands before a secret keeps its column. A line too long to be shown is cut.
 
 use crate::problem::Mark;
 
+/// Longest line in characters.
+const LONGEST: usize = 1_000;
 const STARS: &str = "***";
 /// Words after which `:` or `=` begins a secret, also in a file that cannot be parsed.
 const WORDS: [&str; 7] = ["password", "passwd", "secret", "token", "routing_key", "api_key", "apikey"];
@@ -23,10 +25,10 @@ pub(super) fn mask(text: &str, known: &[Mark]) -> String {
             hidden_below = here.map(|_| indent);
             match here.into_iter().chain(by_word(line)).chain(by_url(line)).min() {
                 Some(start) => {
-                    out.push_str(line.get(..start).unwrap_or_default());
+                    out.extend(line.get(..start).unwrap_or_default().chars().take(LONGEST));
                     out.push_str(STARS);
                 }
-                None => out.push_str(line),
+                None => out.extend(line.chars().take(LONGEST)),
             }
         }
         out.push('\n');

@@ -217,6 +217,15 @@ fn what_is_no_config_at_all_is_said_plainly() {
     assert!(hostile[0].contains("unknown key `\\u{1b}[31m\\u{202e}`"), "{hostile:?}");
 }
 
+#[test]
+fn a_file_full_of_mistakes_stays_readable() {
+    let targets: Vec<String> = (0..5_000).map(|n| format!("{{name: t{n}, dsn: host=h, x{n}: 1}}")).collect();
+    let loaded = loaded(&format!("targets: [{}]", targets.join(", ")));
+    assert_eq!(loaded.problems.len(), MOST_PROBLEMS + 1);
+    assert_eq!(loaded.problems.last().map(ToString::to_string), Some("config.yaml: error: 4800 more problems; mend these first".into()));
+    assert!(rendered(&loaded).len() < 1_000_000);
+}
+
 fn anything() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<Vec<u8>>().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
