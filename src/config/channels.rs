@@ -1,29 +1,12 @@
-//! `channels`: where notices go. Each kind reads its own keys.
+//! `channels`: where notices go. Each kind reads its own keys; this finds the kind and says what no kind knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::desk::{Desk, choose};
 use super::source::SourceFile;
-use crate::yaml::{Node, Value};
-
-const KINDS: [&str; 2] = ["console", "log"];
-
-/// A channel's kind and what was written about it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChannelSettings {
-    /// Its kind.
-    pub kind: String,
-    /// The map it was written as, `kind` included.
-    pub node: Node,
-}
-
-impl ChannelSettings {
-    /// The console as it is without any setting.
-    #[must_use]
-    pub fn console() -> Self {
-        Self { kind: "console".into(), node: Node { value: Value::Null, at: crate::problem::Mark::default() } }
-    }
-}
+use crate::deliver::channels::{ChannelKind, ChannelSettings, KINDS};
+use crate::problem::{Mark, Problem};
+use crate::yaml::{Fields, Node, Value};
 
 /// Reads `channels` into `found`; `names` get those too that are wrong, so that a route to them is no second problem.
 pub(super) fn read(
@@ -39,16 +22,42 @@ pub(super) fn read(
     };
     for (key, node) in entries {
         if !names.insert(key.text.clone()) {
-            desk.error(file, node, format!("a channel `{}` stands already in another file", key.text));
+            desk.push(Problem::error(&file.name, key.at, format!("a channel `{}` stands already in another file", key.text)));
             continue;
         }
         desk.place(format!("channels.{}", key.text), file, key.at);
-        let Some(mut fields) = desk.open(file, node, "a channel") else { continue };
-        let kind = fields.text("kind").unwrap_or_default();
-        if KINDS.contains(&kind.as_str()) {
-            found.insert(key.text.clone(), ChannelSettings { kind, node: node.clone() });
-        } else {
-            desk.error_hint(file, node, format!("there is no channel kind `{kind}` in this version"), choose(KINDS.into_iter(), &kind));
+        if let Some(settings) = channel(desk, file, node) {
+            found.insert(key.text.clone(), settings);
         }
     }
+}
+
+fn channel(desk: &mut Desk, file: &SourceFile, node: &Node) -> Option<ChannelSettings> {
+    let mut fields = desk.open(file, node, "a channel")?;
+    fields.refuse("fallback", "is not in this version yet: every notice waits for its own channel");
+    let written = fields.required("kind");
+    let name = fields.text("kind").unwrap_or_default();
+    let Some(kind) = kind(&name) else {
+        if let Some(node) = written {
+            let hint = choose(KINDS.iter().map(|kind| kind.name), &name);
+            desk.error_hint(file, node, format!("there is no channel kind `{name}` in this version"), hint);
+        }
+        // Without its kind nobody can say which other keys are right.
+        desk.problems.append(&mut fields.problems);
+        return None;
+    };
+    let settings = (kind.settings)(&file.name, &mut fields);
+    desk.finish(fields);
+    settings
+}
+
+fn kind(name: &str) -> Option<&'static ChannelKind> {
+    KINDS.iter().copied().find(|kind| kind.name == name)
+}
+
+/// The console, for who names no channel.
+pub(super) fn console() -> Option<ChannelSettings> {
+    let node = Node { value: Value::Null, at: Mark::default() };
+    let mut fields = Fields::open("", &node, "a channel").ok()?;
+    (kind("console")?.settings)("", &mut fields)
 }

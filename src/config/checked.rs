@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::channels::ChannelSettings;
 use super::secret::Secret;
+use crate::deliver::channels::ChannelSettings;
 use crate::model::{MaintenanceWindow, Route, RuleOverride, Target};
 use crate::problem::{Mark, Problem};
 

@@ -10,6 +10,7 @@ use super::source::SourceFile;
 use crate::env::Env;
 use crate::model::Catalog;
 use crate::problem::{Mark, Problem};
+use crate::text::safe;
 use crate::yaml::{Fields, Node, Value, text_of};
 
 /// What reading gathers.
@@ -171,19 +172,11 @@ pub(super) fn choose<'a>(known: impl Iterator<Item = &'a str> + Clone, wrong: &s
     if names.is_empty() { "there is none".into() } else { format!("known here: {}{more}", names.join(", ")) }
 }
 
-/// Makes text from a file fit for one line of a terminal: no control or direction marks, and not without end.
+/// Makes text from a file fit for one line of a terminal, and not without end.
 pub(super) fn tame(text: &str) -> String {
     const MOST: usize = 400;
-    let mut out = String::new();
-    for c in text.chars().take(MOST) {
-        match c {
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => out.extend(c.escape_unicode()),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => safe(text.get(..end).unwrap_or_default()) + "...",
+        None => safe(text),
     }
-    if text.chars().nth(MOST).is_some() {
-        out.push_str("...");
-    }
-    out
 }

@@ -29,7 +29,6 @@ mod targets;
 mod windows;
 
 pub use alerts::DEDUP_S;
-pub use channels::ChannelSettings;
 pub use checked::{
     ActionsMode, Budget, Config, Databases, History, Place, Places, RulesConfig, SSLMODES, Schedule, StatementText, TargetConfig,
 };

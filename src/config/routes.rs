@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::channels::ChannelSettings;
+use super::channels::console;
 use super::checked::TargetConfig;
 use super::desk::{Desk, choose, shown};
 use super::matchers;
 use super::source::SourceFile;
+use crate::deliver::channels::ChannelSettings;
 use crate::model::Route;
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, text_of};
@@ -47,7 +48,7 @@ pub(super) fn without(
         desk.push(problem.hint(format!("add `routes: {{channel: NAME}}` with one of {}", names.join(", "))));
     }
     if names.is_empty() {
-        channels.insert("console".into(), ChannelSettings::console());
+        channels.extend(console().map(|settings| ("console".into(), settings)));
     }
     let name = names.first().map_or("console", String::as_str);
     Route { channels: vec![name.into()], ..Route::default() }

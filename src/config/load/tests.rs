@@ -205,6 +205,26 @@ fn several_channels_need_routes_and_one_does_not() {
 }
 
 #[test]
+fn every_kind_of_channel_reads_its_own_example() {
+    for kind in crate::deliver::channels::KINDS {
+        let text = format!("channels:\n  it:\n    {}\n", kind.example.trim_end().replace('\n', "\n    "));
+        let loaded = loaded(&text);
+        assert_eq!(loaded.problems, [], "{text}");
+        assert_eq!(loaded.config.unwrap().channels["it"].kind(), kind.name);
+    }
+    assert_eq!(
+        lines("channels:\n  a: {kind: log, rotat: 1MB}\n  b: {file: x}\n  c: {kind: [log]}\nroutes: {channel: a}\n"),
+        [
+            "config.yaml:2:6: error: `file` is missing",
+            "config.yaml:2:18: error: unknown key `rotat`; did you mean `rotate`?",
+            "config.yaml:3:6: error: `kind` is missing",
+            "config.yaml:4:12: error: there is no channel kind `` in this version; known here: console, log",
+            "config.yaml:4:12: error: `kind` must be text, this is a list",
+        ]
+    );
+}
+
+#[test]
 fn what_is_no_config_at_all_is_said_plainly() {
     assert_eq!(lines("just text"), ["config.yaml:1:1: error: a config must be a map, this is text"]);
     assert_eq!(lines(""), [] as [&str; 0]);
@@ -239,7 +259,8 @@ proptest! {
     fn any_text_is_answered(text in anything()) {
         let loaded = loaded(&text);
         prop_assert!(loaded.config.is_some() || loaded.problems.iter().any(Problem::is_error));
-        rendered(&loaded);
+        let hidden = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        prop_assert!(!rendered(&loaded).contains(hidden), "{:?}", rendered(&loaded));
     }
 
     #[test]
@@ -255,6 +276,7 @@ proptest! {
         }
         let loaded = loaded(&chars.iter().collect::<String>());
         prop_assert!(loaded.config.is_some() || loaded.problems.iter().any(Problem::is_error));
-        rendered(&loaded);
+        let hidden = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        prop_assert!(!rendered(&loaded).contains(hidden), "{:?}", rendered(&loaded));
     }
 }

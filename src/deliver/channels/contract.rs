@@ -1,0 +1,132 @@
+//! What every kind of channel must do. A new kind adds its case here; the suite does the rest.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use super::super::testing::{hostile_notice, notice};
+use super::{Channel, ChannelSettings, KINDS, SendError, Terminal};
+use crate::text::safe;
+use crate::yaml::{self, Fields};
+
+/// One kind under test: a channel that works, where its output shows, and one whose receiver is broken.
+struct Case {
+    kind: &'static str,
+    works: Box<dyn Channel>,
+    output: Box<dyn Fn() -> String>,
+    broken: Box<dyn Channel>,
+    _folder: tempfile::TempDir,
+}
+
+fn cases() -> Vec<Case> {
+    KINDS.iter().map(|kind| case(kind.name)).collect()
+}
+
+fn case(kind: &'static str) -> Case {
+    let folder = tempfile::tempdir().unwrap();
+    let screen = Arc::new(Mutex::new(Vec::<u8>::new()));
+    let terminal = Terminal::plain(screen.clone());
+    let cut_off = Terminal::plain(Arc::new(Mutex::new(CutOff)));
+    let file = folder.path().join("a.jsonl");
+    let build = |yaml: &str, terminal: &Terminal| settings(kind, yaml).build("a channel", terminal);
+    let (works, broken, output): (_, _, Box<dyn Fn() -> String>) = match kind {
+        "console" => {
+            (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
+        }
+        "log" => {
+            let nowhere = folder.path().join("no/such/folder/a.jsonl");
+            let broken = build(&format!("file: {}", nowhere.display()), &terminal);
+            let works = build(&format!("file: {}", file.display()), &terminal);
+            (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
+        }
+        other => panic!("`{other}` needs a case here"),
+    };
+    Case { kind, works, output, broken, _folder: folder }
+}
+
+fn settings(kind: &str, yaml: &str) -> ChannelSettings {
+    let kind = KINDS.iter().find(|k| k.name == kind).unwrap();
+    let root = yaml::parse("config.yaml", yaml).unwrap();
+    let mut fields = Fields::open("config.yaml", &root, "a channel").unwrap();
+    fields.text("kind");
+    let settings = (kind.settings)("config.yaml", &mut fields);
+    assert_eq!(fields.finish(), []);
+    settings.unwrap()
+}
+
+/// A terminal that has gone away.
+struct CutOff;
+
+impl Write for CutOff {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn kinds_are_sorted_and_their_examples_are_right() {
+    assert!(KINDS.iter().map(|k| k.name).is_sorted());
+    for kind in KINDS {
+        let settings = settings(kind.name, kind.example);
+        assert_eq!(settings.kind(), kind.name);
+        assert_eq!(serde_json::json!(settings)["kind"], kind.name, "settings say what they are");
+        assert_eq!(settings, settings.clone());
+        assert!(kind.example.starts_with(&format!("kind: {}\n", kind.name)), "{}", kind.example);
+    }
+}
+
+#[tokio::test]
+async fn a_channel_knows_its_name_and_kind() {
+    for case in cases() {
+        assert_eq!((case.works.name(), case.works.kind()), ("a channel", case.kind));
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_a_database_wrote_gives_orders_to_the_reader() {
+    for case in cases() {
+        case.works.send(&hostile_notice("k1"), "k1").await.unwrap();
+        let output = (case.output)();
+        for line in output.lines() {
+            assert_eq!(safe(line), line, "{}", case.kind);
+            assert!(!line.starts_with("CRITICAL"), "{} lets a name forge an entry: {line}", case.kind);
+        }
+        assert!(output.contains("forged"), "{} shows what it made harmless", case.kind);
+    }
+}
+
+#[tokio::test]
+async fn the_key_goes_out_with_every_notice_and_stays_the_same() {
+    for case in cases() {
+        for key in ["key-of-one", "key-of-two", "key-of-two"] {
+            let receipt = case.works.send(&notice(key), key).await.unwrap();
+            assert!(!receipt.0.is_empty());
+        }
+        let output = (case.output)();
+        assert_eq!((output.matches("key-of-one").count(), output.matches("key-of-two").count()), (1, 2), "{}", case.kind);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_receiver_is_a_classed_error_of_one_line() {
+    for case in cases() {
+        let error = case.broken.send(&notice("k1"), "k1").await.unwrap_err();
+        assert!(matches!(error, SendError::Retryable { after_s: None, .. }), "{}: {error:?}", case.kind);
+        assert_eq!(error.to_string().lines().count(), 1);
+        assert!(error.to_string().starts_with("the "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_largest_notice_goes_through() {
+    for case in cases() {
+        let mut large = notice("k1");
+        large.detail = "word\n".repeat(200_000);
+        large.summary = "s".repeat(1_000_000);
+        case.works.send(&large, "k1").await.unwrap();
+        assert!((case.output)().contains("k1"), "{}", case.kind);
+    }
+}

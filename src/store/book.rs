@@ -1,0 +1,180 @@
+//! The alert book of each target: living alerts, rule health, and what channels were told of them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::codec::{from_json, micros, time, to_json};
+use super::{Store, StoreError, TickCommit};
+use crate::model::{Alert, Book, Fingerprint, Told};
+
+impl Store {
+    /// The book of a target; an empty one at version 0 for a target that is not known yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn book(&self, target: &str) -> Result<Book, StoreError> {
+        let view = self.read()?;
+        let sql = "SELECT version, rules FROM target WHERE name = ?1";
+        let found = view.query_row(sql, [target], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
+        let Some((version, rules)) = found else { return Ok(Book::default()) };
+        Ok(Book {
+            version: version.unsigned_abs(),
+            alerts: alerts(&view, Some(target))?.into_iter().map(|alert| (alert.fingerprint.clone(), alert)).collect(),
+            rules: from_json("the rule health", &rules).unwrap_or_default(),
+            told: told(&view, target)?,
+        })
+    }
+
+    /// Living alerts of one target, or of all.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alerts(&self, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
+        alerts(&self.db, target)
+    }
+}
+
+fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
+    let mut query = db.prepare("SELECT body FROM alert WHERE ?1 IS NULL OR target = ?1 ORDER BY target, fingerprint")?;
+    let mut rows = query.query([target])?;
+    let mut alerts = Vec::new();
+    while let Some(row) = rows.next()? {
+        alerts.extend(from_json::<Alert>("an alert", row.get_ref(0)?.as_str().unwrap_or_default()));
+    }
+    Ok(alerts)
+}
+
+/// The latest notice of each living episode that a channel has, or will have; dead letters told nobody.
+fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, BTreeMap<String, Told>>, StoreError> {
+    let mut query = db.prepare(
+        "SELECT outbox.fingerprint, outbox.channel, outbox.episode, outbox.kind, outbox.severity, outbox.queued_at,
+                outbox.finished_at, max(outbox.id)
+         FROM alert JOIN outbox ON outbox.episode = alert.episode AND outbox.fingerprint = alert.fingerprint
+         WHERE alert.target = ?1 AND outbox.target = ?1 AND outbox.state <> 'dead'
+         GROUP BY outbox.episode, outbox.channel",
+    )?;
+    let mut rows = query.query([target])?;
+    let mut told: BTreeMap<Fingerprint, BTreeMap<String, Told>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let word = |at: usize| -> Result<String, StoreError> { Ok(format!("\"{}\"", row.get::<_, String>(at)?)) };
+        let (Some(kind), Some(severity)) = (from_json("a notice", &word(3)?), from_json("a notice", &word(4)?)) else { continue };
+        let entry = Told {
+            episode: row.get(2)?,
+            kind,
+            severity,
+            queued_at: time(row.get(5)?),
+            delivered_at: row.get::<_, Option<i64>>(6)?.map(time),
+        };
+        told.entry(Fingerprint(row.get(0)?)).or_default().insert(row.get(1)?, entry);
+    }
+    Ok(told)
+}
+
+pub(super) fn check_version(tx: &Transaction<'_>, target: &str, expected: u64) -> Result<(), StoreError> {
+    let sql = "SELECT version FROM target WHERE name = ?1";
+    let found = tx.query_row(sql, [target], |row| row.get::<_, i64>(0)).optional()?.unwrap_or(0).unsigned_abs();
+    if found == expected { Ok(()) } else { Err(StoreError::Conflict { target: target.into(), expected, found }) }
+}
+
+/// The book after the tick: changed and removed alerts, rule health, the next version.
+pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> Result<(), StoreError> {
+    let book = &commit.decision.book;
+    tx.execute(
+        "INSERT INTO target (name, version, rules, last_tick, last_tick_at) VALUES (?1, 1, ?2, ?3, ?4)
+         ON CONFLICT (name) DO UPDATE SET version = version + 1, rules = excluded.rules,
+                                          last_tick = excluded.last_tick, last_tick_at = excluded.last_tick_at",
+        params![commit.target, to_json("the rule health", &book.rules)?, tick, micros(commit.snapshot.taken_at)],
+    )?;
+    let mut keep = tx.prepare("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body) VALUES (?1, ?2, ?3, ?4)")?;
+    for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
+        keep.execute(params![commit.target, alert.fingerprint.0, alert.episode, to_json("an alert", alert)?])?;
+    }
+    let mut remove = tx.prepare("DELETE FROM alert WHERE target = ?1 AND fingerprint = ?2")?;
+    for fingerprint in &commit.decision.removed {
+        remove.execute(params![commit.target, fingerprint.0])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
+    use super::super::{AttemptOutcome, Store};
+    use super::*;
+    use crate::model::{Decision, NoticeKind, RuleHealth, Severity};
+
+    fn told_by_console(store: &Store) -> Option<(NoticeKind, bool)> {
+        let book = store.book("shop").unwrap();
+        book.told.get(&Fingerprint("f1".into()))?.get("console").map(|told| (told.kind, told.delivered_at.is_some()))
+    }
+
+    fn attempt(store: &mut Store, s: i64, outcome: &AttemptOutcome) {
+        let rows = store.lease_outbox("console", "me", at(s), 64, 60).unwrap();
+        rows.iter().for_each(|row| store.finish(row.id, "me", outcome, at(s)).unwrap());
+    }
+
+    #[test]
+    fn the_book_is_what_the_last_tick_left() {
+        let (_folder, mut store, other) = two_handles();
+        let (first, second) = (alert("f1", "e1"), alert("f2", "e2"));
+        let mut before = decision(&[first.clone(), second.clone()], &[]);
+        before.book.rules.insert("too_many".into(), RuleHealth { errors: 2, ..RuleHealth::default() });
+        store.commit_simply(&snapshot(0, &[]), &before).unwrap();
+
+        let worse = Alert { severity: Severity::Critical, ..second };
+        let mut after = decision(std::slice::from_ref(&worse), &[]);
+        after.removed = vec![first.fingerprint];
+        store.commit_simply(&snapshot(60, &[]), &after).unwrap();
+        let book = other.book("shop").unwrap();
+        assert_eq!(book.version, 2);
+        assert_eq!(book.alerts.values().collect::<Vec<_>>(), [&worse]);
+        assert!(book.rules.is_empty(), "the rule is gone from the rule set");
+        assert_eq!(other.book("unknown").unwrap(), Book::default());
+        assert_eq!(other.alerts(None).unwrap(), [worse]);
+        assert_eq!(other.alerts(Some("unknown")).unwrap(), []);
+    }
+
+    #[test]
+    fn told_follows_the_outbox_and_forgets_dead_letters() {
+        let (_folder, mut store, _) = two_handles();
+        let firing = alert("f1", "e1");
+        let tell = |key: &str, kind| decision(std::slice::from_ref(&firing), &[notice(key, &firing, "console", kind)]);
+        assert_eq!(told_by_console(&store), None);
+        store.commit_simply(&snapshot(0, &[]), &tell("k1", NoticeKind::Firing)).unwrap();
+        assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, false)));
+        attempt(&mut store, 1, &AttemptOutcome::Delivered { receipt: "ok".into() });
+        assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, true)));
+        store.commit_simply(&snapshot(60, &[]), &tell("k2", NoticeKind::Raised)).unwrap();
+        assert_eq!(told_by_console(&store), Some((NoticeKind::Raised, false)));
+        attempt(&mut store, 61, &AttemptOutcome::Dead { error: "no such room".into() });
+        assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, true)));
+    }
+
+    #[test]
+    fn what_an_earlier_episode_was_told_does_not_count_for_the_next() {
+        let (_folder, mut store, _) = two_handles();
+        let (first, second) = (alert("f1", "e1"), alert("f1", "e2"));
+        let told = notice("k1", &first, "console", NoticeKind::Firing);
+        store.commit_simply(&snapshot(0, &[]), &decision(&[first], &[told])).unwrap();
+        store.commit_simply(&snapshot(60, &[]), &decision(&[second], &[])).unwrap();
+        assert_eq!(told_by_console(&store), None);
+    }
+
+    #[test]
+    fn an_alert_that_cannot_be_read_does_not_stop_the_others() {
+        let (_folder, mut store, _) = two_handles();
+        store.commit_simply(&snapshot(0, &[]), &decision(&[alert("f1", "e1"), alert("f2", "e2")], &[])).unwrap();
+        store.db.execute("UPDATE alert SET body = '{' WHERE fingerprint = 'f1'", []).unwrap();
+        assert_eq!(store.book("shop").unwrap().alerts.into_keys().collect::<Vec<_>>(), [Fingerprint("f2".into())]);
+    }
+
+    #[test]
+    fn committing_nothing_new_still_counts_the_version() {
+        let (_folder, mut store, _) = two_handles();
+        for s in 0..3 {
+            store.commit_simply(&snapshot(s, &[]), &Decision::default()).unwrap();
+        }
+        assert_eq!(store.book("shop").unwrap().version, 3);
+    }
+}

@@ -1,0 +1,48 @@
+//! The embedded store: one file in the state folder, nothing to install.
+//!
+//! What a tick decided is committed in ONE transaction, snapshot and notices included: a crash before it means that the
+//! tick never happened, after it the outbox rows wait. One process at a time looks after a target (its lease); a commit
+//! names the version of the book it was decided from, and is refused when another came first. Other processes read
+//! beside a writer and write in short transactions of their own.
+//!
+//! Calls are synchronous and short. `deliver` drains the outbox, `app` does the rest. Deliberately absent: anything of
+//! the engine underneath in a signature, so that the same contract can stand over PostgreSQL; and any deciding.
+
+mod book;
+mod codec;
+mod error;
+mod history;
+mod lease;
+mod migrations;
+mod open;
+mod outbox;
+mod retention;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tick;
+
+pub use error::StoreError;
+pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
+pub use outbox::{AttemptOutcome, ChannelCounts, OutboxRow};
+pub use retention::Pruned;
+pub use tick::{OutcomeSummary, TickCommit};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+}
+
+impl Store {
+    /// A transaction that writes. It takes the write lock at once, so that what it checks still holds when it writes.
+    fn write(&mut self) -> Result<Transaction<'_>, StoreError> {
+        Ok(self.db.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// A view that does not change while several things are read from it.
+    fn read(&self) -> Result<Transaction<'_>, StoreError> {
+        Ok(self.db.unchecked_transaction()?)
+    }
+}

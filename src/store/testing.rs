@@ -1,0 +1,117 @@
+//! What the store's tests share: a clock in seconds, small snapshots, alerts and notices.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tempfile::TempDir;
+
+use super::{Store, StoreError, TickCommit};
+use crate::model::{
+    Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading,
+    Sensitivity, Severity, Snapshot, State, Target, Tier, Unit,
+};
+
+/// `s` seconds after the epoch.
+pub fn at(s: i64) -> DateTime<Utc> {
+    DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(s)
+}
+
+/// Two processes on one file.
+pub fn two_handles() -> (TempDir, Store, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let (one, two) = (Store::open(&path).unwrap(), Store::open(&path).unwrap());
+    (folder, one, two)
+}
+
+/// A frame with one gauge, read at that second.
+pub fn frame(name: &str, as_of: i64, values: &[f64]) -> Arc<Frame> {
+    let column =
+        ColumnDef { name: "n".into(), kind: ColumnKind::Gauge, unit: Unit::None, sensitivity: Sensitivity::Public, doc: String::new() };
+    let def = FrameDef { name: name.into(), doc: String::new(), key: vec![], columns: vec![column], reset_column: None };
+    Arc::new(Frame::new(Arc::new(def), at(as_of), vec![ColumnData::Float(values.into())]).unwrap())
+}
+
+/// A snapshot of these frames, taken at that second.
+pub fn snapshot(taken_at: i64, frames: &[Arc<Frame>]) -> Snapshot {
+    Snapshot {
+        form: Snapshot::FORM,
+        target: Target { name: "shop".into(), ..Target::default() },
+        taken_at: at(taken_at),
+        server: None,
+        frames: frames.iter().map(|f| (f.def.name.clone(), Reading::Collected(f.clone()))).collect(),
+        cost: Default::default(),
+    }
+}
+
+/// A firing alert.
+pub fn alert(name: &str, episode: &str) -> Alert {
+    Alert {
+        fingerprint: Fingerprint(name.into()),
+        episode: episode.into(),
+        rule: "too_many".into(),
+        title: "too many".into(),
+        target: "shop".into(),
+        subject: Labels::default(),
+        labels: Labels::default(),
+        tier: Tier::Ticket,
+        severity: Severity::Warning,
+        state: State::Firing,
+        active_at: at(0),
+        fired_at: Some(at(0)),
+        recovering_at: None,
+        seen_at: at(0),
+        held: None,
+        suppressed_by: None,
+        summary: "12 are too many".into(),
+        detail: String::new(),
+        evidence: vec![],
+        actions: vec![],
+        runbook: String::new(),
+    }
+}
+
+/// A notice about that alert for that channel.
+pub fn notice(key: &str, alert: &Alert, channel: &str, kind: NoticeKind) -> Notice {
+    Notice {
+        key: key.into(),
+        channel: channel.into(),
+        kind,
+        fingerprint: alert.fingerprint.clone(),
+        episode: alert.episode.clone(),
+        target: alert.target.clone(),
+        rule: alert.rule.clone(),
+        title: alert.title.clone(),
+        subject: alert.subject.clone(),
+        labels: alert.labels.clone(),
+        tier: alert.tier,
+        severity: alert.severity,
+        summary: alert.summary.clone(),
+        detail: alert.detail.clone(),
+        evidence: vec![],
+        actions: vec![],
+        runbook: String::new(),
+        began_during: None,
+        active_at: alert.active_at,
+        at: alert.active_at,
+    }
+}
+
+/// A decision that leaves exactly these alerts new or changed, and tells these notices.
+pub fn decision(alerts: &[Alert], notices: &[Notice]) -> Decision {
+    Decision {
+        book: Book { alerts: alerts.iter().map(|a| (a.fingerprint.clone(), a.clone())).collect(), ..Book::default() },
+        changed: alerts.iter().map(|a| a.fingerprint.clone()).collect(),
+        notices: notices.to_vec(),
+        ..Decision::default()
+    }
+}
+
+impl Store {
+    /// Commits a tick of the target `shop` as the owner `me`, on top of whatever version the book has.
+    pub fn commit_simply(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<i64, StoreError> {
+        self.acquire_lease("shop", "me", snapshot.taken_at, 60)?;
+        let base_version = self.book("shop")?.version;
+        self.commit(&TickCommit { target: "shop", owner: "me", now: snapshot.taken_at, snapshot, outcomes: &[], decision, base_version })
+    }
+}
