@@ -36,9 +36,9 @@ fn channel(desk: &mut Desk, file: &SourceFile, node: &Node) -> Option<ChannelSet
     let mut fields = desk.open(file, node, "a channel")?;
     fields.refuse("fallback", "is not in this version yet: every notice waits for its own channel");
     let written = fields.required("kind");
-    let name = fields.text("kind").unwrap_or_default();
-    let Some(kind) = kind(&name) else {
-        if let Some(node) = written {
+    let name = fields.text("kind");
+    let Some(kind) = name.as_deref().and_then(kind) else {
+        if let (Some(node), Some(name)) = (written, name) {
             let hint = choose(KINDS.iter().map(|kind| kind.name), &name);
             desk.error_hint(file, node, format!("there is no channel kind `{name}` in this version"), hint);
         }

@@ -2,9 +2,11 @@
 //!
 //! Problems are shown beside the line they are about, and the line about a password is the one with the password in it.
 //! Too much is blotted out rather than too little: from a secret to the end of its line and over the lines that continue
-//! it. Lines keep their numbers and what stands before a secret keeps its column. A line too long to be shown is cut.
+//! it. Lines keep their numbers and what stands before a secret keeps its column. A line too long to be shown is cut,
+//! and characters that a terminal would obey are replaced.
 
 use crate::problem::Mark;
+use crate::text::safe;
 
 /// Longest line in characters.
 const LONGEST: usize = 1_000;
@@ -25,15 +27,22 @@ pub(super) fn mask(text: &str, known: &[Mark]) -> String {
             hidden_below = here.map(|_| indent);
             match here.into_iter().chain(by_word(line)).chain(by_url(line)).min() {
                 Some(start) => {
-                    out.extend(line.get(..start).unwrap_or_default().chars().take(LONGEST));
+                    out.extend(line.get(..start).unwrap_or_default().chars().take(LONGEST).map(visible));
                     out.push_str(STARS);
                 }
-                None => out.extend(line.chars().take(LONGEST)),
+                None => out.extend(line.chars().take(LONGEST).map(visible)),
             }
         }
         out.push('\n');
     }
     out
+}
+
+/// What a terminal would obey is shown as a box, so that columns stay.
+fn visible(c: char) -> char {
+    let shown = c.encode_utf8(&mut [0; 4]).to_string();
+    let plain = c == '\t' || safe(&shown) == shown;
+    if plain { c } else { '\u{fffd}' }
 }
 
 fn byte_of(line: &str, mark: Mark) -> usize {
@@ -49,9 +58,14 @@ fn by_word(line: &str) -> Option<usize> {
             let rest = line.get(end..)?;
             let sign = rest.trim_start_matches(['"', '\'', ' ', '\t']);
             let value = sign.strip_prefix([':', '='])?.trim_start();
-            (!value.is_empty() && !value.starts_with(['{', '#'])).then(|| line.len() - value.len())
+            (!value.is_empty() && !is_way(value)).then(|| line.len() - value.len())
         })
         .min()
+}
+
+fn is_way(value: &str) -> bool {
+    let inner = value.strip_prefix('{').map(str::trim_start);
+    inner.is_some_and(|inner| ["file:", "env:", "command:"].iter().any(|way| inner.starts_with(way)))
 }
 
 /// Where the password of a URL begins.

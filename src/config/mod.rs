@@ -19,6 +19,7 @@ mod load;
 mod mask;
 mod matchers;
 mod notes;
+mod password;
 mod routes;
 mod rules;
 mod schedule;

@@ -166,6 +166,11 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_zone_is_what_the_environment_says() {
+        assert_eq!(machine_zone(&Env::of([("TZ", ":Asia/Tokyo")])), Tz::Asia__Tokyo);
+    }
+
+    #[test]
     fn windows_are_shown_in_utc_and_on_the_wall() {
         let text = "windows:\n- {name: patch, days: sun, start: '22:00', end: '04:00', zone: UTC, except: [2026-12-06]}\n";
         let notes = notes(text);

@@ -13,10 +13,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
-use super::desk::Desk;
-use super::source::SourceFile;
 use crate::env::Env;
-use crate::yaml::{Fields, Node, Value, text_of};
 
 /// Longest secret in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -25,10 +22,10 @@ pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way to a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Way);
+pub struct Secret(pub(super) Way);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Plain(String),
     File(PathBuf),
     Env(String),
@@ -190,64 +187,6 @@ macro_rules! prints_stars {
     )*};
 }
 prints_stars!(Secret, Revealed);
-
-/// Reads `{file: ..}`, `{env: ..}`, `{command: [..]}` or the plain value, which is a warning.
-pub(super) fn read(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node) -> Option<Secret> {
-    if let Some(value) = text_of(node) {
-        desk.plain_secret(file, node);
-        desk.warn(
-            file,
-            node,
-            format!("`{key}` is written out in the config"),
-            "keep it elsewhere: {file: /path}, {env: NAME} or {command: [..]}, or leave it to ~/.pgpass",
-        );
-        return Some(Secret::plain(value));
-    }
-    let ways = "say where it is: {file: /path}, {env: NAME} or {command: [program, argument]}";
-    if !matches!(node.value, Value::Map(_)) {
-        desk.error_hint(file, node, format!("`{key}` cannot be {}", node.value.kind()), ways);
-        return None;
-    }
-    let mut fields = Fields::open(&file.name, node, "a secret").map_err(|problem| desk.push(problem)).ok()?;
-    let found = [
-        fields.text("file").map(|path| Way::File(file.beside(&path))),
-        fields.text("env").map(Way::Env),
-        fields.texts("command").filter(|command| !command.is_empty()).map(Way::Command),
-    ];
-    let understood = desk.finish(fields);
-    let mut ways_found = found.into_iter().flatten();
-    match (ways_found.next(), ways_found.next()) {
-        (Some(way), None) => {
-            doubt(desk, file, node, &way);
-            Some(Secret(way))
-        }
-        (Some(_), Some(_)) => {
-            desk.error_hint(file, node, format!("`{key}` has two sources"), "keep one of file, env and command");
-            None
-        }
-        _ if !understood => None,
-        _ => {
-            desk.error_hint(file, node, format!("`{key}` names no source"), ways);
-            None
-        }
-    }
-}
-
-/// Says what may go wrong when the secret is needed. Warnings only: the service may run as somebody else.
-fn doubt(desk: &mut Desk, file: &SourceFile, node: &Node, way: &Way) {
-    match way {
-        Way::Env(name) if desk.env.get(name).is_none() => {
-            desk.warn(file, node, format!("the environment variable `{name}` is not set here"), "set it where the service starts");
-        }
-        Way::File(path) if !path.is_file() => {
-            desk.warn(file, node, format!("there is no file `{}`", path.display()), "make it, or see that the service can read it");
-        }
-        Way::File(path) if others_may_read(path) => {
-            desk.warn(file, node, format!("others may read the secret file `{}`", path.display()), format!("chmod 600 {}", path.display()));
-        }
-        _ => {}
-    }
-}
 
 #[cfg(test)]
 mod tests {

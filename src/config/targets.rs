@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::budget::{self, Limits};
 use super::checked::{Budget, Databases, SSLMODES, TargetConfig};
 use super::desk::{Desk, entries, shown};
-use super::dsn;
-use super::secret::{self, Secret};
+use super::secret::Secret;
 use super::source::SourceFile;
+use super::{dsn, password};
 use crate::model::{Labels, Target};
 use crate::problem::Problem;
 use crate::yaml::{Fields, Key, Node, Value, text_of};
@@ -29,15 +29,17 @@ pub(super) struct Access {
 pub(super) fn defaults(desk: &mut Desk, file: &SourceFile, node: &Node) -> Access {
     let Some(mut fields) = desk.open(file, node, "`defaults`") else { return Access::default() };
     fields.refuse("dsn", "belongs to a target: `defaults` hold what all targets share");
-    let access = access(desk, file, &mut fields);
+    let access = access(desk, file, node, &mut fields);
     desk.finish(fields);
     access
 }
 
-fn access(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>) -> Access {
+fn access(desk: &mut Desk, file: &SourceFile, node: &Node, fields: &mut Fields<'_>) -> Access {
+    // Asked for so that it is known; `password` looks for itself, since an empty one is worth a word.
+    fields.node("password");
     Access {
         user: fields.text("user"),
-        password: fields.node("password").and_then(|node| secret::read(desk, file, "password", node)),
+        password: password::read(desk, file, node),
         sslmode: fields.node("sslmode").and_then(|node| desk.word(file, "sslmode", node, &SSLMODES)).map(Into::into),
         sslrootcert: fields.text("sslrootcert").map(|path| file.beside(&path)),
         sslcert: fields.text("sslcert").map(|path| file.beside(&path)),
@@ -70,7 +72,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, defaults: &A
 
 fn target(desk: &mut Desk, file: &SourceFile, node: &Node, defaults: &Access) -> Option<TargetConfig> {
     let mut fields = desk.open(file, node, "a target")?;
-    let own = access(desk, file, &mut fields);
+    let own = access(desk, file, node, &mut fields);
     let name = fields.required("name").and_then(|node| name(desk, file, "name", node));
     let cluster = fields.node("cluster").and_then(|node| self::name(desk, file, "cluster", node));
     let labels = fields.map("labels").map(|entries| labels(desk, file, entries)).unwrap_or_default();

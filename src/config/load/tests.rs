@@ -80,6 +80,38 @@ fn no_secret_is_in_anything_that_can_be_shown() {
 }
 
 #[test]
+fn a_password_that_yaml_misreads_is_neither_shown_nor_used() {
+    let odd = [
+        "*hunter2",
+        "&hunter2",
+        "!hunter2",
+        "#hunter2",
+        "@hunter2",
+        "{hunter2}",
+        "{hunter2: 1}",
+        "{hunter2",
+        "[hunter2]",
+        "%hunter2",
+        "a: hunter2",
+        "\"hunter2",
+        "\"hun\\qter2\"",
+        "|hunter2",
+        "'hunter2' x",
+        "- hunter2",
+        "hunter2: x: y",
+        "{env: [hunter2]}",
+        "0123",
+    ];
+    for password in odd {
+        let loaded = loaded(&format!("targets:\n- name: a\n  dsn: host=a\n  password: {password}\n"));
+        assert!(!loaded.problems.is_empty(), "{password}");
+        let shown = format!("{loaded:?}\n{}", rendered(&loaded));
+        assert!(!shown.contains("hunter2") && !shown.contains("0123"), "{password}: {shown}");
+        assert!(loaded.config.is_none_or(|config| config.targets[0].password.is_none()), "{password}");
+    }
+}
+
+#[test]
 fn defaults_reach_every_target_and_yield_to_its_own() {
     let text = "
 defaults: {user: watch, sslmode: require, databases: {all_except: [postgres]}, budget: {connections: 2, lock_timeout: 200ms}}
@@ -218,8 +250,7 @@ fn every_kind_of_channel_reads_its_own_example() {
             "config.yaml:2:6: error: `file` is missing",
             "config.yaml:2:18: error: unknown key `rotat`; did you mean `rotate`?",
             "config.yaml:3:6: error: `kind` is missing",
-            "config.yaml:4:12: error: there is no channel kind `` in this version; known here: console, log",
-            "config.yaml:4:12: error: `kind` must be text, this is a list",
+            "config.yaml:4:13: error: `kind` must be text, this is a list",
         ]
     );
 }
