@@ -38,3 +38,121 @@ pub(super) fn resolved(told: Option<&Told>) -> Choice {
         None => (None, Reason::NeverTold),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::testing::*;
+    use crate::model::{Evaluation, Outcome, Severity};
+
+    fn at(severity: Severity) -> Outcome {
+        Outcome::Ok(Evaluation { findings: vec![finding("a", severity)], ..Evaluation::default() })
+    }
+
+    /// Told a minute ago of a warning, delivered a second later.
+    fn told_world() -> World {
+        let mut world = World::new();
+        world.tick_delivered(at(Severity::Warning));
+        world
+    }
+
+    #[test]
+    fn a_channel_is_told_once_then_again_when_the_window_is_over() {
+        let mut world = told_world();
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 11:00:01Z)");
+        world.now = start() + TimeDelta::seconds(3_600);
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 11:00:01Z)");
+        world.now = start() + TimeDelta::seconds(3_601);
+        let decision = world.tick_delivered(at(Severity::Warning));
+        assert_eq!(said(&decision), "mail: repeat (still firing 1h after the last notice)", "half-open: the end is not part of it");
+    }
+
+    #[test]
+    fn the_window_is_anchored_at_the_last_delivery_and_does_not_slide() {
+        let mut world = told_world();
+        let kinds: Vec<String> =
+            (0..125).map(|_| said(&world.tick_delivered(at(Severity::Warning)))).filter(|line| !line.contains(": -")).collect();
+        assert_eq!(kinds.len(), 2, "two hours of a firing alert are two repeats: {kinds:?}");
+    }
+
+    #[test]
+    fn a_rise_is_told_at_once_and_a_fall_never() {
+        let mut world = told_world();
+        assert_eq!(said(&world.tick_delivered(at(Severity::Critical))), "mail: raised (severity rose from warning)");
+        assert_eq!(said(&world.tick_delivered(at(Severity::Info))), "mail: - (told already; again after 11:01:01Z)");
+        assert_eq!(
+            said(&world.tick_delivered(at(Severity::Critical))),
+            "mail: - (told already; again after 11:01:01Z)",
+            "it was told of critical"
+        );
+    }
+
+    #[test]
+    fn while_a_notice_is_on_its_way_only_a_rise_is_added() {
+        let mut world = World::new();
+        world.tick(at(Severity::Warning));
+        world.now += TimeDelta::hours(5);
+        assert_eq!(said(&world.tick(at(Severity::Warning))), "mail: - (a notice is on its way)");
+        assert_eq!(said(&world.tick(at(Severity::Critical))), "mail: raised (severity rose from warning)");
+        assert_eq!(said(&world.tick(at(Severity::Critical))), "mail: - (a notice is on its way)");
+    }
+
+    #[test]
+    fn a_failed_notice_is_as_if_it_had_never_been() {
+        let mut world = World::new();
+        let first = world.tick(at(Severity::Warning)).notices[0].key.clone();
+        world.book.told.clear();
+        let again = world.tick(at(Severity::Warning));
+        assert_eq!(said(&again), "mail: firing (first notice of this episode)");
+        assert_eq!(again.notices[0].key, first, "the receiver may have got it after all");
+    }
+
+    #[test]
+    fn the_end_is_told_to_whom_the_firing_was_told_or_is_on_its_way_to() {
+        let mut world = told_world();
+        assert!(said(&world.tick(seen(&[]))).ends_with("mail: resolved (the channel was told of the firing)"));
+        assert!(said(&world.tick(at(Severity::Warning))).ends_with("mail: firing (first notice of this episode)"), "a new episode");
+        assert!(said(&world.tick(seen(&[]))).ends_with("mail: resolved (the channel was told of the firing)"), "on its way");
+        world.tick(at(Severity::Warning));
+        world.book.told.clear();
+        assert!(said(&world.tick(seen(&[]))).ends_with("mail: - (the channel was never told of the firing)"));
+    }
+
+    #[test]
+    fn the_end_follows_the_firing_when_routes_change() {
+        let mut world = told_world();
+        world.config.route.channels = vec!["chat".into()];
+        let line = said(&world.tick(seen(&[])));
+        assert!(
+            line.ends_with("mail: resolved (the channel was told of the firing); chat: - (the channel was never told of the firing)"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn without_a_repeat_it_is_told_once() {
+        for dedup_s in [None, Some(u64::MAX), Some(9_000_000_000_000)] {
+            let mut world = World::new();
+            world.config.dedup_s = dedup_s;
+            world.tick_delivered(at(Severity::Warning));
+            world.now += TimeDelta::days(400);
+            assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; repeats are off)");
+        }
+    }
+
+    #[test]
+    fn no_clock_silences_for_more_than_one_window() {
+        // The clock ran a year ahead when the notice was queued and delivered.
+        let mut world = World::new();
+        world.now += TimeDelta::days(365);
+        world.tick_delivered(at(Severity::Warning));
+        world.now = start();
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: repeat (still firing 1h after the last notice)");
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 11:00:01Z)");
+        // It ran ahead only while the notice was delivered: counted from when it was queued.
+        let mut world = World::new();
+        world.tick(at(Severity::Warning));
+        world.deliver(start() + TimeDelta::days(365));
+        assert_eq!(said(&world.tick(at(Severity::Warning))), "mail: - (told already; again after 11:00:00Z)");
+    }
+}

@@ -104,3 +104,106 @@ pub fn meta() -> RuleMeta {
         hash: String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::alert::testing::*;
+    use crate::model::State;
+
+    #[test]
+    fn a_rule_that_cannot_be_judged_for_too_long_raises_one_alert_until_it_can() {
+        let mut world = World::new();
+        let lines = world.story((0..12).map(|_| no_data()).chain([seen(&[])]));
+        assert!(lines[..10].iter().all(String::is_empty), "{lines:?}");
+        assert_eq!(lines[10], "inactive>firing (fires at once); mail: firing (first notice of this episode)");
+        assert_eq!(lines[11], "mail: - (told already; again after 11:10:01Z)");
+        assert_eq!(lines[12], "firing>resolved (cleared); mail: resolved (the channel was told of the firing)");
+    }
+
+    #[test]
+    fn it_is_one_alert_a_rule_not_one_a_subject() {
+        let mut world = World::new();
+        world.tick(seen(&["a", "b", "c"]));
+        world.story((0..11).map(|_| failed()));
+        let own: Vec<_> = world.book.alerts.values().filter(|alert| alert.rule == RULE_UNEVALUABLE).collect();
+        assert_eq!(own.len(), 1);
+        assert_eq!(own[0].summary, "rule `dead_rows` cannot be judged: line 3: division by zero");
+        assert_eq!((own[0].subject.get("rule"), own[0].severity), (Some("dead_rows"), Severity::Warning));
+        assert_eq!(world.book.alerts.values().filter(|alert| alert.held.is_some()).count(), 3);
+    }
+
+    #[test]
+    fn health_counts_errors_in_a_row_and_remembers_since_when() {
+        let mut world = World::new();
+        let mut health = |outcome| world.tick(outcome).book.rules["dead_rows"].clone();
+        let minute = |n| Some(start() + TimeDelta::minutes(n));
+        assert_eq!(health(seen(&[])), RuleHealth { last_ok: minute(0), ..RuleHealth::default() });
+        health(failed());
+        let twice = health(failed());
+        assert_eq!((twice.last_ok, twice.unknown_since, twice.errors), (minute(0), minute(1), 2));
+        assert_eq!(health(skipped("not due")), twice, "skipping is no news");
+        let gone = health(no_data());
+        assert_eq!((gone.unknown_since, gone.errors, gone.reason.as_str()), (minute(1), 0, "tables: no grant"));
+        assert_eq!(health(seen(&[])), RuleHealth { last_ok: minute(5), ..RuleHealth::default() });
+    }
+
+    #[test]
+    fn skipping_is_neither_good_nor_bad_news() {
+        let mut world = World::new();
+        world.tick(failed());
+        let quiet = world.story((0..20).map(|_| skipped("not due")));
+        assert!(quiet.iter().all(String::is_empty), "one failure and then nothing tried: {quiet:?}");
+        assert!(world.tick(failed()).notices.len() == 1);
+        world.tick(skipped("disabled"));
+        assert_eq!(world.book.alerts.values().map(|alert| alert.state).collect::<Vec<_>>(), [State::Firing], "still not judged");
+    }
+
+    #[test]
+    fn a_clock_put_back_does_not_postpone_it() {
+        let mut world = World::new();
+        world.story((0..3).map(|_| failed()));
+        world.now -= TimeDelta::days(365);
+        let lines = world.story((0..11).map(|_| failed()));
+        assert!(lines[10].starts_with("inactive>firing"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_rule_that_takes_absence_for_a_problem_fires_and_holds_the_rest() {
+        let mut world = World::new();
+        world.rule.fire_when_missing = true;
+        world.rule.tier = Tier::Page;
+        world.tick(seen(&["a"]));
+        let decision = world.tick(no_data());
+        let mut all: Vec<_> =
+            decision.book.alerts.values().map(|a| (a.subject.to_string(), a.severity, a.summary.clone(), a.held.clone())).collect();
+        all.sort();
+        assert_eq!(
+            all,
+            [
+                (String::new(), Severity::Critical, "its data is missing: tables: no grant".to_string(), None),
+                ("a".to_string(), Severity::Warning, "a is warning".to_string(), Some("tables: no grant".to_string())),
+            ]
+        );
+        assert_eq!(decision.book.rules["dead_rows"].unknown_since, None);
+        let back = world.tick(seen(&["a"]));
+        assert_eq!(back.book.alerts.len(), 1);
+        assert_eq!(back.transitions[0].to, State::Resolved);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut() {
+        let mut world = World::new();
+        let decision = world.tick(Outcome::Error("é".repeat(100_000)));
+        assert_eq!(decision.book.rules["dead_rows"].reason.chars().count(), 1_003);
+    }
+
+    #[test]
+    fn no_rule_of_the_same_name_stands_in_its_way() {
+        let mut world = World::new();
+        let stranger = RuleOutcome { meta: Arc::new(super::meta()), outcome: seen(&["a"]) };
+        assert!(world.tick_all(&[stranger]).book.alerts.is_empty());
+    }
+}

@@ -5,6 +5,8 @@
 //! sends (`deliver` does) and never commits (`store` does); `book.told` is read here and changes only by a delivery.
 
 mod announce;
+#[cfg(test)]
+mod conformance;
 mod dedup;
 mod facts;
 mod fingerprint;
@@ -13,6 +15,8 @@ mod lifecycle;
 mod notice;
 mod route;
 mod suppress;
+#[cfg(test)]
+mod testing;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -107,5 +111,43 @@ fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: Dat
         reason,
         summary: alert.summary.clone(),
         at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn the_order_of_rules_and_findings_decides_nothing() {
+        let ended = |id: &str, tables: &[&str]| RuleOutcome { meta: Arc::new(meta(id)), outcome: seen(tables) };
+        let one = World::new().tick_all(&[ended("b", &["x", "y"]), ended("a", &["z"])]);
+        let other = World::new().tick_all(&[ended("a", &["z"]), ended("b", &["y", "x"])]);
+        assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
+    }
+
+    #[test]
+    fn the_next_book_names_what_is_new_changed_and_gone() {
+        let mut world = World::new();
+        let first = world.tick_delivered(seen(&["a", "b"]));
+        assert_eq!((first.changed.len(), first.removed.len()), (2, 0));
+        let second = world.tick_delivered(seen(&["a"]));
+        assert_eq!((second.changed.len(), second.removed.len(), second.book.alerts.len()), (1, 1, 1));
+        assert_eq!(second.book.told.len(), 2, "what was told changes by delivery only");
+        assert_eq!((second.book.version, second.book.rules.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_notice_carries_what_a_channel_needs() {
+        let mut world = World::new();
+        world.rule.runbook = "Do: vacuum it.".into();
+        let decision = world.tick(seen(&["a"]));
+        let notice = &decision.notices[0];
+        assert_eq!((notice.channel.as_str(), notice.target.as_str(), notice.rule.as_str()), ("mail", "orders-1", "dead_rows"));
+        assert_eq!((notice.summary.as_str(), notice.runbook.as_str(), notice.at), ("a is warning", "Do: vacuum it.", start()));
+        assert_eq!(notice.fingerprint, fingerprint("dead_rows", "orders-1", &table("a")));
     }
 }

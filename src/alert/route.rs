@@ -57,3 +57,98 @@ fn add<'a>(found: &mut Vec<Destination<'a>>, channels: &'a [String], repeat_s: O
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::testing::*;
+    use crate::model::{Alert, RuleMeta};
+
+    fn route(name: &str, value: &str, channels: &[&str]) -> Route {
+        Route { matchers: matching(name, value), channels: channels.iter().map(ToString::to_string).collect(), ..Route::default() }
+    }
+
+    /// The tree of the examples: mail, below it a pager for critical production, chat for one team, a log for development.
+    fn tree() -> Route {
+        let pager = Route { go_on: true, ..route("severity", "critical", &["pager", "chat"]) };
+        let shop = Route { repeat_s: Some(60), ..route("team", "shop", &["chat"]) };
+        let dev = Route { repeat_s: Some(604_800), routes: vec![route("database", "scratch", &[])], ..route("env", "dev", &["log"]) };
+        Route { channels: vec!["mail".into()], repeat_s: Some(14_400), routes: vec![pager, shop, dev], ..Route::default() }
+    }
+
+    fn alert(labels: &[(&str, &str)], change: impl Fn(&mut Alert)) -> Alert {
+        let mut world = World::new();
+        world.config.target.labels = labels.iter().copied().collect();
+        world.tick(seen(&["a"]));
+        let mut alert = world.book.alerts.values().next().unwrap().clone();
+        change(&mut alert);
+        alert
+    }
+
+    fn leads(route: Route, alert: &Alert, rule: &RuleMeta) -> Vec<String> {
+        let config = DecideConfig { route, ..World::new().config };
+        let facts = Facts { alert, meta: Some(rule), target: &config.target };
+        destinations(&facts, &config).iter().map(|to| format!("{} {:?}", to.channel, to.repeat_s)).collect()
+    }
+
+    #[test]
+    fn the_first_child_that_matches_takes_it_and_children_inherit() {
+        let rule = meta("dead_rows");
+        let plain = alert(&[], |_| {});
+        assert_eq!(leads(tree(), &plain, &rule), ["mail Some(14400)"], "no child matches");
+        let shop = alert(&[("team", "shop"), ("env", "dev")], |_| {});
+        assert_eq!(leads(tree(), &shop, &rule), ["chat Some(60)"], "the team comes first");
+        let scratch = alert(&[("env", "dev")], |alert| alert.subject.set("database", "scratch"));
+        assert_eq!(leads(tree(), &scratch, &rule), ["log Some(604800)"], "inherited by the grandchild");
+    }
+
+    #[test]
+    fn a_route_that_goes_on_shares_with_its_siblings_each_channel_once() {
+        let both = alert(&[("team", "shop")], |alert| alert.severity = crate::model::Severity::Critical);
+        assert_eq!(leads(tree(), &both, &meta("dead_rows")), ["pager Some(14400)", "chat Some(14400)"]);
+        let paged = alert(&[], |alert| alert.severity = crate::model::Severity::Critical);
+        assert_eq!(leads(tree(), &paged, &meta("dead_rows")), ["pager Some(14400)", "chat Some(14400)"], "mail has handed it on");
+    }
+
+    #[test]
+    fn channels_that_the_rule_names_come_before_routes() {
+        let mut rule = meta("dead_rows");
+        rule.channels = vec!["own".into(), "own".into()];
+        assert_eq!(leads(tree(), &alert(&[("team", "shop")], |_| {}), &rule), ["own Some(3600)"]);
+    }
+
+    #[test]
+    fn every_alert_has_the_names_that_are_promised() {
+        let mut config = World::new().config;
+        config.target.cluster = Some("orders".into());
+        let mut alert = alert(&[("tier", "prod")], |_| {});
+        alert.subject.set("database", "shop");
+        let rule = meta("dead_rows");
+        let facts = Facts { alert: &alert, meta: Some(&rule), target: &config.target };
+        for (name, value) in [
+            ("severity", "warning"),
+            ("rule", "dead_rows"),
+            ("target", "orders-1"),
+            ("tier", "ticket"),
+            ("tier", "prod"),
+            ("category", "vacuum"),
+            ("cluster", "orders"),
+            ("database", "shop"),
+            ("table", "a"),
+        ] {
+            assert!(facts.match_all(&matching(name, value)), "{name}={value}");
+            assert!(!facts.match_all(&matching(name, "other")), "{name}");
+        }
+        assert!(!facts.match_all(&matching("nowhere", "")), "a label that is not there matches nothing");
+    }
+
+    #[test]
+    fn an_alert_without_a_route_says_so() {
+        let mut world = World::new();
+        world.config.route = route("team", "nobody", &["mail"]);
+        assert_eq!(
+            world.story([seen(&["a"]), seen(&[])]),
+            ["inactive>firing (fires at once); (no route leads to a channel)", "firing>resolved (cleared); (no route leads to a channel)",]
+        );
+    }
+}

@@ -52,7 +52,11 @@ impl Window {
         let horizon = n.saturating_add(self.except.len()).saturating_add(3).saturating_mul(7);
         let dates = wall.date().pred_opt().unwrap_or(wall.date()).iter_days().take(horizon);
         let pieces = dates.filter(|date| self.takes_place(*date)).flat_map(|date| self.pieces(date));
-        pieces.filter(|(from, _)| *from > after).take(n).collect()
+        // The tail of one day's may come after the head of the next day's, in a night with a repeated hour.
+        let mut next: Vec<_> = pieces.filter(|(from, _)| *from > after).take(n.saturating_add(2)).collect();
+        next.sort();
+        next.truncate(n);
+        next
     }
 
     /// Whether it starts on a date.

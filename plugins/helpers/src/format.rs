@@ -43,7 +43,7 @@ pub fn span(seconds: f64) -> String {
     if seconds < 0.0 {
         return format!("-{}", span(-seconds));
     }
-    if seconds < 1.0 {
+    if seconds > 0.0 && seconds < 1.0 {
         return format!("{}ms", round(seconds * 1000.0, 0));
     }
     let whole = seconds.round() as u64;
@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(span(93_600.0), "1d 2h");
         assert_eq!(span(7_200.0), "2h");
         assert_eq!(span(0.25), "250ms");
+        assert_eq!(span(0.0), "0s");
         assert_eq!(span(59.6), "1m");
         assert_eq!(ago(f64::NAN), "never");
         assert_eq!(ago(60.0), "1m ago");
