@@ -3,6 +3,7 @@
 //!
 //! A test starts this binary again as a child that works on the same store. The child says on its output how far it is
 //! and then stands still, or goes on working; the test kills it (SIGKILL), and looks at what is left.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -163,10 +164,12 @@ fn child() {
             say("ready");
             stand_still();
         }
-        Point::TicksForEver => (0..).for_each(|tick| {
-            commit(&mut store, tick, 3);
-            say(&tick.to_string());
-        }),
+        Point::TicksForEver => {
+            for tick in 0.. {
+                commit(&mut store, tick, 3);
+                say(&tick.to_string());
+            }
+        }
         Point::BeforeSend | Point::AfterSend | Point::SendsForEver => {
             drop(store);
             deliver(&folder, Arc::new(Watched { inner: log_at(&folder), point }), at(10));

@@ -43,6 +43,8 @@ pub struct DrainReport {
     pub retried: usize,
     /// Notices given up.
     pub dead: usize,
+    /// Attempts that took longer than their lease, so that another sender has, or had, the row.
+    pub lost: usize,
     /// The latest error of each channel that had one.
     pub failed: BTreeMap<String, String>,
     /// Channels whose login was refused.
@@ -56,6 +58,7 @@ impl DrainReport {
         self.delivered += other.delivered;
         self.retried += other.retried;
         self.dead += other.dead;
+        self.lost += other.lost;
         self.failed.extend(other.failed);
         self.paused.extend(other.paused);
         self.errors.extend(other.errors);
@@ -173,6 +176,7 @@ impl Turn<'_> {
                 AttemptOutcome::Dead { .. } => report.dead += 1,
                 AttemptOutcome::Untried => {}
             },
+            Err(StoreError::RowLost { .. }) => report.lost += 1,
             Err(error) => report.errors.push(error),
         }
     }
@@ -369,6 +373,38 @@ mod tests {
         let mut seen = log.seen();
         seen.sort();
         assert_eq!(seen, many.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>());
+    }
+
+    /// While it sends, the row is finished by somebody else.
+    struct Overtaken(Mutex<Store>);
+
+    impl Channel for Overtaken {
+        fn name(&self) -> &str {
+            "overtaken"
+        }
+
+        fn kind(&self) -> &'static str {
+            "overtaken"
+        }
+
+        fn send<'a>(&'a self, notice: &'a Notice, key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>> {
+            if key == "a" {
+                let row = self.0.lock().unwrap().notices_of(&notice.fingerprint.0).unwrap()[0].row;
+                let elsewhere = AttemptOutcome::Delivered { receipt: "by another".into() };
+                self.0.lock().unwrap().finish(row, "me", &elsewhere, at(1)).unwrap();
+            }
+            Box::pin(async { Ok(Receipt("taken".into())) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_was_lost_meanwhile_does_not_stop_the_turn() {
+        let (folder, store, clock) = house(&[("a", "e1", "log"), ("b", "e2", "log")]);
+        let other = Mutex::new(Store::open(&folder.path().join("store.db")).unwrap());
+        let channels = BTreeMap::from([("log".to_string(), Arc::new(Overtaken(other)) as Arc<dyn Channel>)]);
+        let report = drain(&store, &channels, "me", &clock, 0, PLENTY).await;
+        assert_eq!((report.delivered, report.lost), (1, 1), "{report:?}");
+        assert!(report.errors.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -50,8 +50,8 @@ fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, BTreeMap<
     let mut query = db.prepare(
         "SELECT outbox.fingerprint, outbox.channel, outbox.episode, outbox.kind, outbox.severity, outbox.queued_at,
                 outbox.finished_at, max(outbox.id)
-         FROM alert JOIN outbox ON outbox.episode = alert.episode AND outbox.fingerprint = alert.fingerprint
-         WHERE alert.target = ?1 AND outbox.target = ?1 AND outbox.state <> 'dead'
+         FROM alert CROSS JOIN outbox ON outbox.episode = alert.episode AND +outbox.fingerprint = alert.fingerprint
+         WHERE alert.target = ?1 AND outbox.state <> 'dead'
          GROUP BY outbox.episode, outbox.channel",
     )?;
     let mut rows = query.query([target])?;

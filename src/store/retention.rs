@@ -87,10 +87,12 @@ impl Store {
     }
 }
 
+// CROSS JOIN and `+` hold the planner to the cheap order: from few alerts and ticks to what belongs to them.
+
 const PAST_TICK: &str = "NOT EXISTS (SELECT 1 FROM target WHERE target.last_tick = tick.id)";
 
 const FINISHED: &str = "state <> 'waiting' AND id NOT IN
-    (SELECT max(told.id) FROM alert JOIN outbox AS told ON told.episode = alert.episode AND told.fingerprint = alert.fingerprint
+    (SELECT max(told.id) FROM alert CROSS JOIN outbox AS told ON told.episode = alert.episode AND +told.fingerprint = alert.fingerprint
      WHERE told.state <> 'dead' GROUP BY told.episode, told.channel)";
 
 /// The time up to which a batch goes; `None` when nothing older than `before` may be taken.
@@ -109,7 +111,7 @@ fn horizon(tx: &Transaction<'_>, before: i64) -> Result<Option<i64>, StoreError>
 
 fn drop_ticks(tx: &Transaction<'_>, horizon: i64, pruned: &mut Pruned) -> Result<(), StoreError> {
     let mut query = tx.prepare(&format!(
-        "SELECT DISTINCT reading FROM tick JOIN tick_reading ON tick_reading.tick = tick.id WHERE taken_at <= ?1 AND {PAST_TICK}"
+        "SELECT DISTINCT reading FROM tick CROSS JOIN tick_reading ON tick_reading.tick = tick.id WHERE taken_at <= ?1 AND {PAST_TICK}"
     ))?;
     let readings: Vec<i64> = query.query_map([horizon], |row| row.get(0))?.collect::<Result<_, _>>()?;
     pruned.ticks += tx.execute(&format!("DELETE FROM tick WHERE taken_at <= ?1 AND {PAST_TICK}"), [horizon])?;

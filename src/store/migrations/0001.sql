@@ -105,19 +105,20 @@ CREATE TABLE outbox (
     channel     TEXT NOT NULL,
     kind        TEXT NOT NULL,
     severity    TEXT NOT NULL,
-    body        TEXT NOT NULL,
     queued_at   INTEGER NOT NULL,
     state       TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
     due_at      INTEGER NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0,
-    owner       TEXT,                        -- who is sending it, and from when until when
-    leased_at   INTEGER,
+    owner        TEXT,                       -- who is sending it, and from when until when
+    leased_at    INTEGER,
     leased_until INTEGER,
     finished_at INTEGER,
     receipt     TEXT,
-    error       TEXT                         -- of the latest attempt that failed
+    error       TEXT,                        -- of the latest attempt that failed
+    body        TEXT NOT NULL                -- last, since it is long and the others are read without it
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (channel, attempts, id) WHERE state = 'waiting';
 CREATE INDEX outbox_order ON outbox (episode, channel, id);
 CREATE INDEX outbox_by_alert ON outbox (fingerprint, id);
+CREATE INDEX outbox_by_channel ON outbox (channel, state, queued_at); -- counts, without reading bodies
 CREATE INDEX outbox_by_age ON outbox (finished_at) WHERE state <> 'waiting';
