@@ -80,8 +80,7 @@ impl Desk {
     /// A duration in whole seconds; a plain number is seconds.
     pub fn seconds(&mut self, file: &SourceFile, key: &str, node: &Node, range: RangeInclusive<u64>) -> Option<u64> {
         let limits = *range.start() as f64..=*range.end() as f64;
-        let show = |s: f64| if s == 0.0 { "0s".into() } else { span(s) };
-        let found = amount(node, &[Dimension::Seconds, Dimension::Number]).and_then(|s| within(s, &limits, show));
+        let found = amount(node, &[Dimension::Seconds, Dimension::Number]).and_then(|s| within(s, &limits, span));
         let found = found.map_err(|reason| match node.value {
             Value::Number(_) if !reason.is_empty() => format!("{reason} (a plain number is seconds)"),
             _ => reason,
