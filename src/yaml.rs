@@ -156,6 +156,7 @@ pub struct Fields<'a> {
     at: Mark,
     entries: &'a [(Key, Node)],
     asked: Vec<&'static str>,
+    refused: Vec<&'static str>,
     /// Problems so far.
     pub problems: Vec<Problem>,
 }
@@ -167,8 +168,8 @@ impl<'a> Fields<'a> {
     /// When the node is something else; `what` names what it should describe, for example `a rule`.
     pub fn open(file: &'a str, node: &'a Node, what: &str) -> Result<Self, Problem> {
         match &node.value {
-            Value::Map(entries) => Ok(Self { file, at: node.at, entries, asked: Vec::new(), problems: Vec::new() }),
-            Value::Null => Ok(Self { file, at: node.at, entries: &[], asked: Vec::new(), problems: Vec::new() }),
+            Value::Map(entries) => Ok(Self { file, at: node.at, entries, asked: Vec::new(), refused: Vec::new(), problems: Vec::new() }),
+            Value::Null => Ok(Self { file, at: node.at, entries: &[], asked: Vec::new(), refused: Vec::new(), problems: Vec::new() }),
             other => Err(Problem::error(file, node.at, format!("{what} must be a map, this is {}", other.kind()))),
         }
     }
@@ -264,6 +265,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A key that is understood but cannot be used here: a problem at the key when somebody wrote it.
+    pub fn refuse(&mut self, key: &'static str, message: &str) {
+        self.refused.push(key);
+        if let Some((written, _)) = self.entries.iter().find(|(k, _)| k.text == key) {
+            self.problems.push(Problem::error(self.file, written.at, format!("`{key}` {message}")));
+        }
+    }
+
     /// Notes a problem at a node.
     pub fn error(&mut self, node: &Node, message: impl Into<String>) {
         self.problems.push(Problem::error(self.file, node.at, message));
@@ -277,17 +286,23 @@ impl<'a> Fields<'a> {
     /// Ends the reading: every key that nobody asked for is a problem.
     #[must_use]
     pub fn finish(mut self) -> Vec<Problem> {
-        for (key, _) in self.entries {
-            if !self.asked.contains(&key.text.as_str()) {
+        for (key, node) in self.entries {
+            if !self.asked.contains(&key.text.as_str()) && !self.refused.contains(&key.text.as_str()) {
                 let problem = Problem::error(self.file, key.at, format!("unknown key `{}`", key.text));
                 self.problems.push(match Catalog::nearest(self.asked.iter().copied(), &key.text) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None if is_text_after_comma(key, node) => problem.hint("a comma ends a value within {}: quote a text that holds one"),
                     None => problem.hint(format!("known here: {}", self.asked.join(", "))),
                 });
             }
         }
         self.problems
     }
+}
+
+/// Whether a key without value is rather the rest of a text: in `{why: batch hosts, ticket 311}` the comma ends the text.
+fn is_text_after_comma(key: &Key, node: &Node) -> bool {
+    node.value == Value::Null && !key.text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 fn shown(node: &Node) -> String {
@@ -361,6 +376,15 @@ mod tests {
                 "f:1:1: error: unknown key `nam`; did you mean `name`?",
             ]
         );
+    }
+
+    #[test]
+    fn a_text_cut_by_its_comma_is_told_from_an_unknown_key() {
+        let root = parse("f", "{why: batch hosts, ticket 311}").unwrap();
+        let mut fields = Fields::open("f", &root, "an override").unwrap();
+        assert_eq!(fields.text("why"), Some("batch hosts".into()));
+        let hint = fields.finish().remove(0).hint;
+        assert_eq!(hint, Some("a comma ends a value within {}: quote a text that holds one".into()));
     }
 
     #[test]

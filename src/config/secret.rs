@@ -1,0 +1,245 @@
+//! Secrets: where one is to be had, and getting it when it is needed.
+//!
+//! A `Secret` is only the way to the value, so a config can be checked, shown and reloaded without it. The value is read
+//! at each use, so that a rotated password needs no restart. Neither type prints what it holds, and no error quotes it;
+//! a command's own error output is dropped for the same reason.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::io::AsyncReadExt;
+
+use crate::env::Env;
+
+/// Longest secret in bytes.
+pub const MAX_BYTES: u64 = 64 * 1024;
+/// How long a command may take.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The way to a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub(super) Way);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    Plain(String),
+    File(PathBuf),
+    Env(String),
+    Command(Vec<String>),
+}
+
+/// A secret's value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Revealed(String);
+
+/// Why a secret is not to be had.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("cannot read the secret file `{}`", .0.display())]
+    File(PathBuf, #[source] std::io::Error),
+    /// The variable is not there.
+    #[error("the environment variable `{0}` is not set")]
+    Env(String),
+    /// The command cannot be started or read.
+    #[error("cannot run the secret command `{0}`")]
+    Command(String, #[source] std::io::Error),
+    /// The command said that it failed.
+    #[error("the secret command `{0}` failed ({1})")]
+    Failed(String, std::process::ExitStatus),
+    /// The command did not end.
+    #[error("the secret command `{0}` did not end within 10 s")]
+    Timeout(String),
+    /// More than a secret can be.
+    #[error("the secret from {0} is longer than 64 kB")]
+    TooLong(String),
+    /// Nothing there.
+    #[error("the secret from {0} is empty")]
+    Empty(String),
+    /// Bytes that are no text.
+    #[error("the secret from {0} is not UTF-8 text")]
+    NotText(String),
+}
+
+impl Secret {
+    /// A secret that stands in the config itself.
+    #[must_use]
+    pub fn plain(value: impl Into<String>) -> Self {
+        Self(Way::Plain(value.into()))
+    }
+
+    /// Whether the value stands in the config itself.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.0, Way::Plain(_))
+    }
+
+    /// The file that holds it.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Way::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Gets the value. Files and commands are read anew each time; a trailing newline is cut.
+    ///
+    /// # Errors
+    /// Says which way failed, and never what came.
+    pub async fn reveal(&self, env: &Env) -> Result<Revealed, SecretError> {
+        match &self.0 {
+            Way::Plain(value) => Ok(Revealed(value.clone())),
+            Way::Env(name) => env.get(name).map(Revealed).ok_or_else(|| SecretError::Env(name.clone())),
+            Way::File(path) => from_file(path).and_then(|bytes| clean(bytes, &format!("the file `{}`", path.display()))),
+            Way::Command(command) => {
+                let program = command.first().map(String::as_str).unwrap_or_default();
+                let run = tokio::time::timeout(COMMAND_TIMEOUT, from_command(command));
+                let bytes = run.await.map_err(|_| SecretError::Timeout(program.into()))??;
+                clean(bytes, &format!("the command `{program}`"))
+            }
+        }
+    }
+}
+
+fn from_file(path: &Path) -> Result<Vec<u8>, SecretError> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| SecretError::File(path.into(), error))?;
+    Ok(bytes)
+}
+
+async fn from_command(command: &[String]) -> Result<Vec<u8>, SecretError> {
+    let program = command.first().cloned().unwrap_or_default();
+    let fail = |error| SecretError::Command(program.clone(), error);
+    let mut child = tokio::process::Command::new(&program)
+        .args(command.get(1..).unwrap_or_default())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(fail)?;
+    let mut bytes = Vec::new();
+    if let Some(out) = child.stdout.take() {
+        out.take(MAX_BYTES + 1).read_to_end(&mut bytes).await.map_err(fail)?;
+    }
+    // What says more than fits would block or die of a closed pipe: its exit code means nothing then.
+    if bytes.len() as u64 > MAX_BYTES {
+        return Ok(bytes);
+    }
+    let status = child.wait().await.map_err(fail)?;
+    if status.success() { Ok(bytes) } else { Err(SecretError::Failed(program, status)) }
+}
+
+fn clean(bytes: Vec<u8>, from: &str) -> Result<Revealed, SecretError> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(SecretError::TooLong(from.into()));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| SecretError::NotText(from.into()))?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() { Err(SecretError::Empty(from.into())) } else { Ok(Revealed(text)) }
+}
+
+impl Revealed {
+    /// The value itself, for the one call that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether anybody but the owner may read or change a file; unknown counts as no.
+#[cfg(unix)]
+pub(super) fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o077 != 0)
+}
+
+/// Not known on this platform.
+#[cfg(not(unix))]
+pub(super) fn others_may_read(_path: &Path) -> bool {
+    false
+}
+
+macro_rules! prints_stars {
+    ($($type:ty),*) => {$(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("***")
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("***")
+            }
+        }
+    )*};
+}
+prints_stars!(Secret, Revealed);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reveal(secret: Secret, env: &Env) -> Result<Revealed, SecretError> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(secret.reveal(env))
+    }
+
+    fn command(words: &[&str]) -> Secret {
+        Secret(Way::Command(words.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn every_way_leads_to_the_value_without_its_newline() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pg");
+        std::fs::write(&path, "hunter2\r\n").unwrap();
+        let env = Env::of([("PW", "hunter2")]);
+        for secret in [Secret::plain("hunter2"), Secret(Way::File(path)), Secret(Way::Env("PW".into())), command(&["echo", "hunter2"])] {
+            assert_eq!(reveal(secret, &env).unwrap().expose(), "hunter2");
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_way_and_never_the_value() {
+        let env = Env::of([]);
+        let long = "x".repeat(70_000);
+        let cases = [
+            (Secret(Way::Env("PW".into())), "the environment variable `PW` is not set"),
+            (Secret(Way::File("/nowhere/pg".into())), "cannot read the secret file `/nowhere/pg`"),
+            (command(&["/nowhere/vault"]), "cannot run the secret command `/nowhere/vault`"),
+            (command(&["sh", "-c", "echo hunter2; exit 3"]), "the secret command `sh` failed (exit status: 3)"),
+            (command(&["echo", &long]), "the secret from the command `echo` is longer than 64 kB"),
+            (command(&["true"]), "the secret from the command `true` is empty"),
+            (command(&["printf", "\\377"]), "the secret from the command `printf` is not UTF-8 text"),
+        ];
+        for (secret, message) in cases {
+            assert_eq!(reveal(secret, &env).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let error = runtime.block_on(command(&["sleep", "600"]).reveal(&Env::of([]))).unwrap_err();
+        assert_eq!(error.to_string(), "the secret command `sleep` did not end within 10 s");
+    }
+
+    #[test]
+    fn nothing_prints() {
+        let secret = Secret::plain("hunter2");
+        let revealed = reveal(secret.clone(), &Env::of([])).unwrap();
+        assert_eq!(format!("{secret} {secret:?} {revealed} {revealed:?}"), "*** *** *** ***");
+    }
+}
