@@ -2,6 +2,8 @@
 //! database, clock or environment, and one that fails never stops the others.
 
 pub mod meta;
+pub mod rhai;
 mod rule;
+pub mod threshold;
 
 pub use rule::Rule;

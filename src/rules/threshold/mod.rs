@@ -1,0 +1,6 @@
+//! Threshold rules in YAML.
+
+mod judge;
+mod metric;
+pub mod rich;
+mod template;
