@@ -67,7 +67,6 @@ pub(super) fn item(rule: &FlatRule, catalog: &Catalog) -> String {
     }
     line(rule.severity.as_str(), &quoted(&format!("value {} {}", rule.comparison.operator(), rule.threshold)));
     line("summary", &quoted(&summary(rule, catalog)));
-    line("evidence", "[value]");
     if let Some((kind, params)) = rule.remedy() {
         let params: Vec<String> = params.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         line("actions", &format!("[{{{kind}: {{{}}}}}]", params.join(", ")));
@@ -95,9 +94,9 @@ fn shown(unit: Unit) -> String {
         Unit::Seconds => "{{span(value)}}".into(),
         Unit::Millis => "{{span(value / 1000.0)}}".into(),
         Unit::Days => "{{span(value * 86400.0)}}".into(),
-        Unit::Percent => "{{round(value, 1)}} %".into(),
+        Unit::Percent => "{{human(value)}} %".into(),
         Unit::Ratio => "{{round(value, 3)}}".into(),
-        Unit::Times => "{{round(value, 1)}} x".into(),
+        Unit::Times => "{{human(value)}} x".into(),
         Unit::PerSecond => "{{human(value)}}/s".into(),
         Unit::Rows | Unit::Blocks | Unit::Xids => format!("{{{{human(value)}}}} {unit}"),
     }

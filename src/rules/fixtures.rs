@@ -1,4 +1,4 @@
-//! Frames for the tests of this room: a small catalog and snapshots of `tables`.
+//! What the tests of this room share: a small catalog, snapshots of `tables`, and a simple life of alerts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
-    Catalog, ColumnData, ColumnDef, ColumnKind, Cost, Coverage, Frame, FrameDef, Reading, Sensitivity, Snapshot, Target, Unit,
+    Alert, Book, Catalog, ColumnData, ColumnDef, ColumnKind, Cost, Coverage, DecideConfig, Decision, Finding, Fingerprint, Frame, FrameDef,
+    Labels, Notice, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Target, Transition, Unit,
 };
 
 /// `name kind unit`, where the kind of a key column is `key`.
@@ -103,6 +104,116 @@ pub(super) fn snapshot<const N: usize>(frames: [(String, Reading); N]) -> Arc<Sn
     })
 }
 
-pub(super) fn table(name: &str) -> crate::model::Labels {
+pub(super) fn table(name: &str) -> Labels {
     [("database", "app"), ("schema", "public"), ("table", name)].into_iter().collect()
+}
+
+/// A life of alerts that is just enough to try the series of a test file: pending for `for`, firing until the finding is
+/// gone for `keep_firing_for`, held through everything that proves nothing. The real one is `alert`'s.
+pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfig, now: DateTime<Utc>) -> Decision {
+    let mut decision = Decision { book: book.clone(), ..Decision::default() };
+    for RuleOutcome { meta, outcome } in outcomes {
+        let Outcome::Ok(evaluation) = outcome else { continue };
+        decision.book.rules.entry(meta.id.clone()).or_default().last_ok = Some(now);
+        for finding in &evaluation.findings {
+            let alert = decision.book.alerts.entry(fingerprint(&finding.subject)).or_insert_with(|| born(meta, finding, now));
+            alert.recovering_at = None;
+            let lasted = (now - alert.active_at).num_seconds() >= meta.for_s as i64;
+            let firing = lasted && alert.state == State::Pending;
+            alert.state = if lasted { State::Firing } else { State::Pending };
+            if firing {
+                let notice = notice(alert, NoticeKind::Firing, config, now);
+                decision.notices.push(notice);
+            }
+        }
+        let stays = |alert: &Alert| {
+            evaluation.findings.iter().map(|f| &f.subject).chain(evaluation.held.iter().map(|h| &h.subject)).any(|s| *s == alert.subject)
+        };
+        let gone: Vec<Fingerprint> = decision.book.alerts.values().filter(|a| !stays(a)).map(|a| a.fingerprint.clone()).collect();
+        for fingerprint in gone {
+            let Some(alert) = decision.book.alerts.get_mut(&fingerprint) else { continue };
+            let since = *alert.recovering_at.get_or_insert(now);
+            if alert.state != State::Pending && (now - since).num_seconds() < meta.keep_firing_for_s as i64 {
+                alert.state = State::Recovering;
+                continue;
+            }
+            if alert.state != State::Pending {
+                let notice = notice(alert, NoticeKind::Resolved, config, now);
+                decision.notices.push(notice);
+                decision.transitions.push(resolved(alert, now));
+            }
+            decision.book.alerts.remove(&fingerprint);
+        }
+    }
+    decision
+}
+
+fn fingerprint(subject: &Labels) -> Fingerprint {
+    Fingerprint(format!("<{subject}>"))
+}
+
+fn born(meta: &RuleMeta, finding: &Finding, now: DateTime<Utc>) -> Alert {
+    Alert {
+        fingerprint: fingerprint(&finding.subject),
+        episode: "e".into(),
+        rule: meta.id.clone(),
+        title: meta.title.clone(),
+        target: "test".into(),
+        subject: finding.subject.clone(),
+        labels: Labels::default(),
+        tier: meta.tier,
+        severity: finding.severity,
+        state: State::Pending,
+        active_at: now,
+        fired_at: None,
+        recovering_at: None,
+        seen_at: now,
+        held: None,
+        suppressed_by: None,
+        summary: finding.summary.clone(),
+        detail: String::new(),
+        evidence: Vec::new(),
+        actions: Vec::new(),
+        runbook: String::new(),
+    }
+}
+
+fn notice(alert: &Alert, kind: NoticeKind, config: &DecideConfig, now: DateTime<Utc>) -> Notice {
+    Notice {
+        key: format!("{kind}"),
+        channel: config.route.channels.first().cloned().unwrap_or_default(),
+        kind,
+        fingerprint: alert.fingerprint.clone(),
+        episode: alert.episode.clone(),
+        target: alert.target.clone(),
+        rule: alert.rule.clone(),
+        title: alert.title.clone(),
+        subject: alert.subject.clone(),
+        labels: Labels::default(),
+        tier: alert.tier,
+        severity: alert.severity,
+        summary: alert.summary.clone(),
+        detail: String::new(),
+        evidence: Vec::new(),
+        actions: Vec::new(),
+        runbook: String::new(),
+        began_during: None,
+        active_at: alert.active_at,
+        at: now,
+    }
+}
+
+fn resolved(alert: &Alert, now: DateTime<Utc>) -> Transition {
+    Transition {
+        fingerprint: alert.fingerprint.clone(),
+        episode: alert.episode.clone(),
+        rule: alert.rule.clone(),
+        subject: alert.subject.clone(),
+        severity: alert.severity,
+        from: alert.state,
+        to: State::Resolved,
+        reason: Reason::Cleared,
+        summary: alert.summary.clone(),
+        at: now,
+    }
 }

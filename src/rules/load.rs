@@ -229,3 +229,110 @@ fn pack_of(file: &RuleFile, said: Option<String>, tier: Tier) -> String {
 fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixtures::catalog;
+
+    fn file(path: &str, text: &str) -> RuleFile {
+        RuleFile { path: path.into(), text: text.into(), pack: None }
+    }
+
+    fn load_all(files: &[RuleFile]) -> (Loaded, Vec<String>) {
+        let loaded = load(files, &catalog(), Limits::default());
+        let problems = loaded.problems.iter().map(ToString::to_string).collect();
+        (loaded, problems)
+    }
+
+    const SCRIPT: &str = "//! id: many_dead\n//! title: Many dead rows\n//! tier: advice\n//! inputs: [tables]\n\n\
+                          for t in tables.rows(tables.dead > 5.0) {\n    finding(t, #{severity: \"info\", summary: `${t} is ill`});\n}\n";
+    const RICH: &str = "rules:\n  - id: orders_stuck\n    title: Orders stay unpaid\n    pack: own\n    metric:\n      name: orders_queue\n      \
+                        databases: [shop]\n      sql: {14: \"SELECT status, oldest FROM orders\"}\n      columns: {status: label, oldest: gauge s}\n    \
+                        value: oldest\n    warning: value > hours(1)\n    summary: \"{{status}} for {{span(value)}}\"\n";
+    const READER: &str = "rules:\n  - id: a_reader\n    title: Reads what another rule brings\n    from: orders_queue\n    value: oldest\n    \
+                          warning: value > 5\n    summary: \"{{span(value)}}\"\n";
+    const CLASSIC: &str = "rules:\n  cache:\n    - {name: low_hit, metric: cache_hit_ratio, threshold: 80, comparison: less_than, severity: warning, action: notify}\n  \
+                           tables:\n    - {name: dead_rows, metric: tables.dead, threshold: 10000, comparison: greater_than, severity: warning, action: log}\n\
+                           aggregation: {deduplication: {enabled: true, window: 3600}}\n";
+
+    #[test]
+    fn every_form_loads_and_says_which_engine_and_pack_it_has() {
+        let files = [file("a.yaml", READER), file("m.rhai", SCRIPT), file("o.yaml", RICH), file("c.yaml", CLASSIC)];
+        let (loaded, problems) = load_all(&files);
+        assert!(problems.iter().all(|p| p.contains(": note: ")), "{problems:?}");
+        let shown: Vec<String> = loaded.set.iter().map(|r| format!("{} {} {}", r.meta().id, r.meta().engine, r.meta().pack)).collect();
+        assert_eq!(
+            shown,
+            ["a_reader rich ticket", "dead_rows classic advice", "low_hit rich ticket", "many_dead rhai advice", "orders_stuck rich own"]
+        );
+        assert_eq!(loaded.metrics.iter().map(|m| m.frame.name.as_str()).collect::<Vec<_>>(), ["orders_queue"]);
+        assert!(loaded.set.catalog().frame("orders_queue").is_some());
+        assert_eq!(loaded.policy.dedup_s, Some(3600));
+        let hashes = loaded.set.hashes();
+        assert!(hashes.values().all(|hash| hash.len() == 64), "{hashes:?}");
+    }
+
+    #[test]
+    fn a_bad_rule_never_stops_the_others() {
+        let bad = "//! id: bad\n//! title: Bad\n//! inputs: [tables]\nlet x = tables.deed > 5.0;\nfinding(#{severity: \"info\", summary: \"x\"});\n";
+        let flat = "rules:\n  t:\n    - {name: a, metric: tables.deed, threshold: 1, comparison: equals, severity: info, action: log}\n    \
+                    - {name: good, metric: tables.dead, threshold: 1, comparison: equals, severity: info, action: log}\n";
+        let files =
+            [file("broken.yaml", "rules: [1, 2\n"), file("bad.rhai", bad), file("flat.yaml", flat), file("none.yaml", "rule: []\n")];
+        let (loaded, problems) = load_all(&files);
+        assert_eq!(loaded.set.iter().map(|r| r.meta().id.as_str()).collect::<Vec<_>>(), ["good"]);
+        let starts = [
+            "broken.yaml:",
+            "bad.rhai:4:",
+            "flat.yaml:3:25: error: unknown metric `tables.deed`",
+            "flat.yaml:4:",
+            "none.yaml:1:1: error: `rules` is missing",
+            "none.yaml:1:1: error: unknown key `rule`",
+        ];
+        assert_eq!(problems.len(), starts.len(), "{problems:#?}");
+        for (problem, start) in problems.iter().zip(starts) {
+            assert!(problem.starts_with(start), "{problem} does not start with {start}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_taken_names_both_places() {
+        let (loaded, problems) = load_all(&[file("a.rhai", SCRIPT), file("b.rhai", SCRIPT)]);
+        assert_eq!(loaded.set.len(), 1);
+        assert_eq!(
+            problems,
+            ["b.rhai:1:9: error: rule id `many_dead` is taken: b.rhai:1 and a.rhai:1 both declare it; the one in a.rhai:1 is used"]
+        );
+    }
+
+    #[test]
+    fn a_problem_in_a_script_stands_where_the_file_has_it() {
+        let text = SCRIPT.replace("tables.dead >", "tables.ded >");
+        let (_, problems) = load_all(&[file("m.rhai", &text)]);
+        assert!(problems[0].starts_with("m.rhai:6:"), "{problems:?}");
+        let (_, problems) = load_all(&[file("m.rhai", &SCRIPT.replace("tier: advice", "tier: soon"))]);
+        assert!(problems[0].starts_with("m.rhai:3:11: error: `tier`"), "{problems:?}");
+    }
+
+    #[test]
+    fn every_alias_compiles_in_both_directions() {
+        for alias in crate::rules::threshold::alias::ALIASES {
+            for (name, comparison) in alias.names.iter().zip(["greater_than", "less_than", "equals"].into_iter().cycle()) {
+                let text = format!(
+                    "rules:\n  x:\n    - {{name: r, metric: {name}, threshold: 5, comparison: {comparison}, severity: warning, action: remediate}}\n"
+                );
+                let (loaded, problems) = load_all(&[file("c.yaml", &text)]);
+                assert_eq!(loaded.set.len(), 1, "{name}: {problems:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_are_the_frames_that_rules_read_some_time_ago() {
+        let text = "rules:\n  x:\n    - {name: r, metric: database_growth_pct_day, threshold: 5, comparison: greater_than, severity: info, action: log}\n";
+        let (loaded, _) = load_all(&[file("c.yaml", text)]);
+        let windows = loaded.set.windows();
+        assert_eq!(windows.into_iter().collect::<Vec<_>>(), [(86_400, std::collections::BTreeSet::from(["sizes".to_string()]))]);
+    }
+}

@@ -19,7 +19,7 @@ use super::settings::ScriptSettings;
 use super::value::{FrameValue, Value, at_row};
 use super::view::{Row, View, WAS_FIRING};
 use super::{Engine, functions};
-use crate::model::{Catalog, Evaluation, Finding, FrameDef, Input, Labels, RuleInput, RuleMeta, SettingDef};
+use crate::model::{Catalog, Evaluation, Finding, FrameDef, Input, Labels, Moment, RuleInput, RuleMeta, SettingDef};
 use crate::problem::Problem;
 
 /// The names that an expression may use.
@@ -219,6 +219,10 @@ impl Session {
 
     fn one(&self, expression: &Expression, row: usize) -> Result<Value, String> {
         let row = Row { of: self.from.clone(), row };
+        // `rate`, `prev`, `delta` and `ago` take whole columns.
+        if expression.inputs().iter().any(|input| input.moment != Moment::Now) {
+            return at_row(&self.bulk(expression)?, &row).map_err(|trouble| self.told(expression, trouble.message()));
+        }
         self.evaluate(expression, |name| match (name, &self.value) {
             ("value", Some(value)) => at_row(value, &row),
             _ if self.is_column(name) => row.cell(&self.run, name),

@@ -72,8 +72,13 @@ impl Trial<'_> {
             failures.extend(self.must_not_fail(&empty, &self.case.settings, &format!("no row in {frame}")));
             for input in self.bench.meta.inputs.iter().filter(|i| i.frame == *frame) {
                 let Some(column) = &input.column else { continue };
-                let kind = self.bench.set.catalog.frame(frame).and_then(|def| def.column(column)).map(|c| c.kind);
-                for (word, cell) in kind.map(|kind| extremes_of(kind, input.moment)).unwrap_or_default() {
+                let Some(def) = self.bench.set.catalog.frame(frame) else { continue };
+                let Some(described) = def.column(column) else { continue };
+                let never_null = def.key.contains(column);
+                for (word, cell) in extremes_of(described.kind, input.moment) {
+                    if never_null && cell == Cell::Null {
+                        continue;
+                    }
                     let slot = (column.clone(), input.moment);
                     let changed = rows.iter().cloned().map(|mut row| {
                         row.insert(slot.clone(), cell.clone());

@@ -19,3 +19,6 @@ mod run;
 mod series;
 
 pub use run::{CaseResult, Decide, TestReport, run_tests};
+
+#[cfg(test)]
+mod tests;
