@@ -4,3 +4,5 @@ mod judge;
 mod metric;
 pub mod rich;
 mod template;
+#[cfg(test)]
+mod tests;
