@@ -90,7 +90,7 @@ fn join(left: &Arc<View>, right: &Arc<View>) -> Answer<Join> {
     } else if left.is_one_row() {
         Ok(Join::LeftIsOne)
     } else {
-        wrong(format!("a column of `{}` ({} rows) meets one of `{}` ({} rows)", left.name(), left.rows(), right.name(), right.rows()))
+        wrong(format!("a column of `{}` meets one of `{}`: rows of two frames are not joined", left.name(), right.name()))
     }
 }
 

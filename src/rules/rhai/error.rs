@@ -111,14 +111,20 @@ fn run_message(error: &EvalAltResult) -> String {
 }
 
 fn mismatch(wanted: &str, found: &str) -> String {
+    let (wanted, found) = (last_segment(wanted), last_segment(found));
     let hint = match (wanted, found) {
-        ("bool", "mask") => "; join masks with `and` or `or`, or ask `any(mask)`",
-        ("bool", "column") => "; compare the column first, then ask `any(..)`",
+        ("bool", "Mask") => "; join masks with `and` or `or`, or ask `any(mask)`",
+        ("bool", "Column") => "; compare the column first, then ask `any(..)`",
         ("bool", "()") => "; write `x ?? false`, or ask `is_null(x)`",
         _ => "",
     };
     let (wanted, found) = (shown_type(wanted), shown_type(found));
     format!("this needs {wanted} and is {found}{hint}")
+}
+
+/// Custom types come with their path.
+fn last_segment(name: &str) -> &str {
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 fn shown_type(name: &str) -> &str {
@@ -129,8 +135,11 @@ fn shown_type(name: &str) -> &str {
         "string" => "text",
         "array" => "a list",
         "map" => "a map",
-        "mask" => "a mask",
-        "column" => "a column",
+        "Mask" => "a mask",
+        "Column" => "a column",
+        "Texts" => "a text column",
+        "Row" => "a row",
+        "FrameValue" => "a frame",
         other => other,
     }
 }

@@ -177,9 +177,21 @@ impl Session {
         }
     }
 
-    /// A number of one row.
+    /// The rule's value at one row; `expression` is where it came from.
+    pub(in crate::rules) fn value_at(&self, expression: &Expression, row: usize) -> Result<Option<f64>, String> {
+        let value = self.value.as_ref().map(|value| at_row(value, &Row { of: self.from.clone(), row })).transpose();
+        let value = value.map_err(|trouble| self.told(expression, trouble.message()))?;
+        Ok(value.and_then(|value| value.as_number()).filter(|number| !number.is_nan()))
+    }
+
+    /// A number of one row. What reads rates or windows is worked out for all rows, since those belong to columns.
     pub(in crate::rules) fn number(&self, expression: &Expression, row: usize) -> Result<Option<f64>, String> {
-        let value = self.one(expression, row)?;
+        let value = if expression.inputs.iter().all(|input| input.moment == Moment::Now) {
+            self.one(expression, row)?
+        } else {
+            let row = Row { of: self.from.clone(), row };
+            at_row(&self.bulk(expression)?, &row).map_err(|trouble| self.told(expression, trouble.message()))?
+        };
         let number = match &value {
             Value::Flag(flag) => Some(f64::from(u8::from(*flag))),
             other => other.as_number(),

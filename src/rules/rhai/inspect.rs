@@ -59,16 +59,16 @@ pub(super) struct Inspection {
 pub(super) fn inspect(ast: &AST, place: &Place, names: BTreeMap<String, Type>, settings: &[SettingDef]) -> Inspection {
     let own = ast.iter_fn_def().map(|f| (f.name.to_string(), f.params.len())).collect();
     let protected = names.keys().cloned().collect();
-    let mut reader = Reader { place, settings, own, protected, types: names, seen: Inspection::default() };
+    let mut reader = Reader { place, settings, own, protected, types: names, in_functions: false, seen: Inspection::default() };
     reader.own_functions(ast);
-    let (mut statement, mut in_functions) = (0, false);
+    let mut statement = 0;
     ast.walk(&mut |path: &[ASTNode<'_>]| {
         if path.len() == 1 {
             statement += 1;
-            if statement > ast.statements().len() && !in_functions {
+            if statement > ast.statements().len() && !reader.in_functions {
                 // Function bodies come last. They see no variable but their parameters, of which nothing is known.
-                in_functions = true;
-                reader.types.clear();
+                reader.in_functions = true;
+                reader.types = ast.iter_fn_def().flat_map(|f| f.params.iter().map(|name| (name.to_string(), Type::Other))).collect();
             }
         }
         reader.node(path);
@@ -84,6 +84,7 @@ struct Reader<'a> {
     own: BTreeSet<(String, usize)>,
     protected: BTreeSet<String>,
     types: BTreeMap<String, Type>,
+    in_functions: bool,
     seen: Inspection,
 }
 
@@ -171,12 +172,25 @@ impl Reader<'_> {
             }
             Expr::Variable(name, _, at) => {
                 self.seen.variables.insert(name.1.to_string());
+                self.seen_in_function(&name.1, *at);
                 if let Some(Type::Column(frame, column)) = self.types.get(name.1.as_str()).cloned() {
                     let moment = parent.and_then(|parent| self.moment_of_argument(parent, expr));
                     self.read(&frame, &column, moment, *at);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Rhai checks the names in functions only when it gets there.
+    fn seen_in_function(&mut self, name: &str, at: Position) {
+        if !self.in_functions || self.types.contains_key(name) {
+            return;
+        }
+        if self.protected.contains(name) {
+            self.problem(at, format!("`{name}` is not seen inside of a function; pass it as an argument"));
+        } else {
+            self.problem(at, format!("unknown name `{name}`"));
         }
     }
 

@@ -21,6 +21,8 @@ mod operators;
 mod run;
 mod script;
 mod settings;
+#[cfg(test)]
+pub(crate) mod tests;
 mod trial;
 mod value;
 mod view;
@@ -72,7 +74,7 @@ impl Engine {
     fn parser(&self) -> rhai::Engine {
         let mut engine = self.bare();
         engine.set_strict_variables(true).set_allow_anonymous_fn(false).set_max_expr_depths(64, 32).set_max_functions(32);
-        for symbol in operators::REFUSED.into_iter().chain(["eval", "print", "debug", "Fn", "call", "curry"]) {
+        for symbol in operators::REFUSED.into_iter().chain(["eval", "print", "debug", "Fn", "call", "curry", "try"]) {
             engine.disable_symbol(symbol);
         }
         for (word, precedence) in [("or", 30), ("and", 60)] {

@@ -101,9 +101,6 @@ fn parse(engine: &Engine, source: &str, place: &Place, meta: &RuleMeta, uses: &[
 }
 
 fn unknown(name: &str, meta: &RuleMeta, uses: &[FrameUse], catalog: &Catalog) -> String {
-    if name == "settings" || uses.iter().any(|used| used.def.name == name) {
-        return format!("`{name}` is not seen inside of a function; pass it as an argument");
-    }
     if catalog.frame(name).is_some() {
         return format!("frame `{name}` is not among the inputs of `{}`; add it to `inputs:`", meta.id);
     }
@@ -165,7 +162,7 @@ impl Require {
     fn check(&self, engine: &Arc<Engine>, meta: &Arc<RuleMeta>, settings: &Settings) -> Result<(), String> {
         let mut scope = Scope::new();
         for (name, value) in &settings.0 {
-            scope.push_dynamic(name.clone(), Dynamic::from(setting(value)));
+            scope.push_dynamic(name.clone(), setting(value).into());
         }
         let nothing = super::trial::nothing(settings);
         let run: Arc<Run> = engine.begin(meta.clone(), Vec::new(), &nothing);

@@ -108,7 +108,7 @@ impl Rich {
         let mut evidence = Vec::new();
         if let Some(value) = &self.parts.value {
             let threshold = level.limit.as_ref().map(|limit| session.number(limit, row)).transpose()?.flatten();
-            let value = session.number(value, row)?;
+            let value = session.value_at(value, row)?;
             evidence.push(Evidence { metric: self.value_name.clone(), value, threshold, unit: self.parts.unit });
         }
         for item in &self.parts.evidence {

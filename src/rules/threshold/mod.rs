@@ -12,3 +12,5 @@ mod metric;
 pub mod policy;
 pub mod rich;
 mod template;
+#[cfg(test)]
+mod tests;

@@ -44,11 +44,11 @@ pub fn compile_rich(engine: &Arc<Engine>, file: &str, node: &Node, pack: &str, c
         fields.error(at, message.clone());
     }
     let from = read_from(&mut fields, own.map(|(name, _)| name), &known);
-    let (Some(mut meta), Some(from)) = (meta, from) else { return Err(problems_of(fields)) };
+    let (Some(mut meta), Some(from)) = (meta, from) else { return Err(early(fields)) };
     meta.from = Some(from.name.clone());
     let mut reader = Reader { engine, file, fields, catalog: &known, from: &from, meta: &meta };
     let parts = reader.parts();
-    let problems = problems_of(reader.fields);
+    let problems = reader.fields.finish();
     let Some(parts) = parts.filter(|_| problems.is_empty()) else { return Err(problems) };
     let (inputs, uses) = inputs(&parts, &from, &known);
     meta.inputs = inputs;
@@ -57,11 +57,9 @@ pub fn compile_rich(engine: &Arc<Engine>, file: &str, node: &Node, pack: &str, c
     Ok(RichRule { rule: Box::new(rule), metric })
 }
 
-fn problems_of(fields: Fields<'_>) -> Vec<Problem> {
-    // A rule that stops early has not asked for every key yet; those are not unknown.
-    let early = fields.problems.clone();
-    let all = fields.finish();
-    if early.is_empty() { all } else { all.into_iter().filter(|p| early.contains(p) || !p.message.starts_with("unknown key")).collect() }
+/// The problems of a rule that cannot be read to its end: the keys that were not asked for yet are not unknown.
+fn early(fields: Fields<'_>) -> Vec<Problem> {
+    fields.problems
 }
 
 fn own_metric(file: &str, fields: &mut Fields<'_>) -> Option<Metric> {
@@ -182,6 +180,10 @@ impl Reader<'_> {
 
     fn expression(&mut self, node: &Node, what: &str, value: bool) -> Option<Expression> {
         match text_of(node) {
+            Some(text) if is_open(&text) => {
+                self.fields.error(node, format!("`{text}` is cut off; put an expression with a comma in quotes"));
+                None
+            }
             Some(text) => self.compile(&text, node, value),
             None => {
                 self.fields.error(node, format!("`{what}` must be an expression, this is {}", node.value.kind()));
@@ -232,14 +234,14 @@ impl Reader<'_> {
             return Some(EvidenceItem { name: metric_name(self.from, &expression), value: expression, unit });
         };
         let unit = entries.iter().find(|(key, _)| key.text == "unit").map(|(_, node)| self.unit_of(node));
-        let mut named = entries.iter().filter(|(key, _)| key.text != "unit");
-        let (Some((key, node)), None) = (named.next(), named.next()) else {
+        let entries = rejoined(entries);
+        let [(name, node)] = entries.as_slice() else {
             self.fields.error(item, "a piece of evidence is `column`, or `{name: expression}` with an optional `unit`");
             return None;
         };
         let expression = self.expression(node, "evidence", value)?;
         let own = self.from.column(expression.text()).map_or(Unit::None, |column| column.unit);
-        Some(EvidenceItem { name: key.text.clone(), value: expression, unit: unit.unwrap_or(own) })
+        Some(EvidenceItem { name: name.clone(), value: expression, unit: unit.unwrap_or(own) })
     }
 
     /// `vacuum`, `{vacuum: {analyze: true}}` or `{note: text}`.
@@ -290,6 +292,27 @@ impl Reader<'_> {
         }
         Some((key.text.clone(), template))
     }
+}
+
+/// Entries but `unit`. YAML cuts `{share: ratio(a, b)}` at the comma; a key without a value belongs to the open bracket
+/// before it.
+fn rejoined(entries: &[(Key, Node)]) -> Vec<(String, Node)> {
+    let mut joined: Vec<(String, Node)> = Vec::new();
+    for (key, node) in entries.iter().filter(|(key, _)| key.text != "unit") {
+        match joined.last_mut() {
+            Some((_, Node { value: Value::Text(open), .. })) if node.value == Value::Null && is_open(open) => {
+                open.push_str(", ");
+                open.push_str(&key.text);
+            }
+            _ => joined.push((key.text.clone(), node.clone())),
+        }
+    }
+    joined
+}
+
+/// Whether a bracket is not closed.
+fn is_open(text: &str) -> bool {
+    text.matches('(').count() > text.matches(')').count()
 }
 
 /// `tables.dead` for a column as it is, else the expression.

@@ -91,7 +91,7 @@ pub const FUNCTIONS: &[Function] = &[
 ];
 
 /// Functions that are no entry of the list because they change their first argument or are operators too.
-pub(super) const OTHERS: [(&str, (usize, usize)); 2] = [("push", (2, 2)), ("not", (1, 1))];
+pub(super) const OTHERS: [(&str, (usize, usize)); 4] = [("and", (2, 2)), ("not", (1, 1)), ("or", (2, 2)), ("push", (2, 2))];
 
 /// Fewest and most arguments of a function.
 pub(super) fn arity(name: &str) -> Option<(usize, usize)> {

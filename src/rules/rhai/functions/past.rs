@@ -17,6 +17,9 @@ fn direct<'a>(args: &'a [Value], function: &str) -> Answer<(&'a Column, Arc<str>
             None => wrong(format!("`{function}` takes a column of a frame as it is, not a computed one")),
         },
         Some(Value::Unknown) => wrong(format!("`{function}` of a frame that is not there: guard it with `if frame != () {{ .. }}`")),
+        Some(Value::Int(_) | Value::Float(_)) => {
+            wrong(format!("`{function}` takes a whole column, this is one number; in a message use `value` or evidence"))
+        }
         Some(other) => wrong(format!("`{function}` takes a column of numbers, this is {}", other.kind())),
         None => wrong(format!("`{function}` takes a column")),
     }
