@@ -49,7 +49,7 @@ impl Trial<'_> {
         let mut given = self.case.given.clone();
         given.extend(rows.iter().map(|(name, rows)| (name.clone(), Given::Rows(rows.clone()))));
         let stage = self.bench.stage(self.case);
-        let earlier = stage.earlier(start(), &self.case.previous);
+        let earlier = stage.earlier(start());
         match stage.scene(start(), &given, &earlier) {
             Ok(scene) => self.bench.evaluate(&scene, settings),
             Err(problems) => Outcome::Error(problems.join("; ")),

@@ -20,6 +20,8 @@ pub(super) struct Stage<'a> {
     pub(super) healthy: &'a BTreeMap<String, Row>,
     pub(super) every_s: u64,
     pub(super) history_s: Option<u64>,
+    /// What the case says of the reading before.
+    pub(super) previous: &'a BTreeMap<String, Given>,
     /// Whether rates may be absent because the reading before is another tick of a series.
     pub(super) running: bool,
 }
@@ -56,7 +58,7 @@ impl Stage<'_> {
                 }
             };
             let before = earlier.get(&name);
-            problems.extend(self.lacks(def, &rows, before.is_some()));
+            problems.extend(self.lacks(def, &rows));
             let frame = Arc::new(frame(def, now, &rows, Moment::Now));
             if let Some(change) = self.change(&frame, &rows, before) {
                 changes.frames.insert(name.clone(), Arc::new(change));
@@ -83,14 +85,14 @@ impl Stage<'_> {
     }
 
     /// The readings that `previous:` describes.
-    pub(super) fn earlier(&self, now: DateTime<Utc>, previous: &BTreeMap<String, Given>) -> Frames {
+    pub(super) fn earlier(&self, now: DateTime<Utc>) -> Frames {
         let then = now - TimeDelta::seconds(self.every_s as i64);
         let one = |(name, given): (&String, &Given)| {
             let def = self.catalog.frame(name)?;
             let rows = self.rows(def, Some(given)).ok()?;
             Some((name.clone(), Arc::new(frame(def, then, &rows, Moment::Now))))
         };
-        previous.iter().filter_map(one).collect()
+        self.previous.iter().filter_map(one).collect()
     }
 
     /// The frames that the rule reads or the test mentions.
@@ -116,7 +118,7 @@ impl Stage<'_> {
     }
 
     /// The cells that the rule reads and the test does not give.
-    fn lacks(&self, def: &FrameDef, rows: &[Row], has_earlier: bool) -> Vec<String> {
+    fn lacks(&self, def: &FrameDef, rows: &[Row]) -> Vec<String> {
         let reads = self.meta.inputs.iter().filter(|i| i.frame == def.name);
         let reads = reads.filter_map(|input| Some((input.column.clone()?, input.moment, input.to_string())));
         let from = self.meta.from.as_ref().is_some_and(|from| *from == def.name);
@@ -124,7 +126,7 @@ impl Stage<'_> {
         let absent = |(column, moment, _): &(String, Moment, String)| {
             let excused = match moment {
                 Moment::Now => false,
-                Moment::Rate | Moment::Previous => has_earlier || self.running,
+                Moment::Rate | Moment::Previous => self.running || self.previous.contains_key(&def.name),
                 Moment::Delta(w) | Moment::Ago(w) => self.history_s.is_some_and(|history| history < *w),
             };
             let given = |row: &Row| {

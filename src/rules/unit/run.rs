@@ -128,13 +128,17 @@ impl<'a> Bench<'a> {
     }
 
     /// How the frames of a case are built.
-    pub(super) fn stage(&self, case: &Case) -> Stage<'a> {
+    pub(super) fn stage<'c>(&self, case: &'c Case) -> Stage<'c>
+    where
+        'a: 'c,
+    {
         Stage {
             catalog: &self.set.catalog,
             meta: self.meta,
             healthy: &self.test.healthy,
             every_s: case.every_s,
             history_s: case.history_s,
+            previous: &case.previous,
             running: matches!(case.expects, Expects::Series(_)),
         }
     }
@@ -142,7 +146,7 @@ impl<'a> Bench<'a> {
     /// What the rule sees in a case of one tick.
     pub(super) fn scene(&self, case: &Case) -> Result<Scene, Vec<String>> {
         let stage = self.stage(case);
-        let earlier: Frames = stage.earlier(start(), &case.previous);
+        let earlier: Frames = stage.earlier(start());
         stage.scene(start(), &case.given, &earlier)
     }
 

@@ -43,7 +43,7 @@ fn play(bench: &Bench<'_>, case: &Case, series: &Series) -> Result<Vec<Step>, Ve
         route: Route { channels: vec![CHANNEL.into()], ..Route::default() },
     };
     let mut book = Book::default();
-    let mut earlier: Frames = stage.earlier(start(), &case.previous);
+    let mut earlier: Frames = stage.earlier(start());
     let mut steps = Vec::new();
     for tick in 0..series.ticks {
         let now = start() + TimeDelta::seconds((case.every_s as i64).saturating_mul(tick as i64));
