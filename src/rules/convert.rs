@@ -115,3 +115,103 @@ fn quoted(text: &str) -> String {
     out.push('"');
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{Book, Coverage, Outcome};
+    use crate::rules::fixtures::{at, catalog, tables};
+    use crate::rules::rhai::Limits;
+    use crate::rules::{RuleFile, RuleSet, TickInput, load};
+
+    const CLASSIC: &str = "rules:\n  cache:\n    - {name: low_hit, metric: cache_hit_ratio, threshold: 80, comparison: less_than, severity: warning, action: notify}\n  \
+                           tables:\n    - {name: dead_rows, metric: dead_rows, threshold: 10000, comparison: greater_than, severity: critical, action: remediate, enabled: false}\n";
+
+    #[test]
+    fn the_rich_form_says_what_the_classic_one_means() {
+        let rich = to_rich("c.yaml", CLASSIC, &catalog()).unwrap();
+        assert_eq!(
+            rich,
+            r#"rules:
+  - id: low_hit
+    title: "cache_hit_ratio below 80 %"
+    category: "cache"
+    tier: ticket
+    from: databases
+    where: "rate(blks_hit) + rate(blks_read) >= 100.0"
+    value: "100.0 * ratio(rate(blks_hit), rate(blks_hit) + rate(blks_read))"
+    unit: "%"
+    warning: "value < 80"
+    summary: "cache_hit_ratio of {{database}} is {{human(value)}} %, below 80 %"
+    labels: {action: notify}
+  - id: dead_rows
+    title: "dead_rows above 10 k rows"
+    category: "tables"
+    tier: ticket
+    enabled: false
+    from: tables
+    value: "dead"
+    unit: "rows"
+    critical: "value > 10000"
+    summary: "dead_rows of {{database}}.{{schema}}.{{table}} is {{human(value)}} rows, above 10 k rows"
+    actions: [{vacuum: {analyze: true}}]
+    labels: {action: remediate}
+"#
+        );
+    }
+
+    #[test]
+    fn a_file_with_a_mistake_is_not_converted() {
+        let problems = to_rich("c.yaml", "rules:\n  x:\n    - {name: a, metric: nope, threshold: 1}\n", &catalog()).unwrap_err();
+        assert!(problems[0].to_string().starts_with("c.yaml:3:25: error: unknown metric `nope`"), "{problems:?}");
+    }
+
+    fn loaded(text: &str) -> RuleSet {
+        let loaded =
+            load(&[RuleFile { path: "r.yaml".into(), text: text.into(), pack: Some("own".into()) }], &catalog(), Limits::default());
+        assert_eq!(loaded.set.len(), 1, "{:?}", loaded.problems);
+        loaded.set
+    }
+
+    fn evaluate(set: &RuleSet, rows: &[(&str, f64)]) -> Outcome {
+        let tick = TickInput {
+            now: at(0),
+            every_s: 60,
+            snapshot: tables(rows, Coverage::default()),
+            changes: Arc::default(),
+            past: Arc::default(),
+            book: &Book::default(),
+            overrides: &[],
+            packs: &std::collections::BTreeSet::new(),
+            evaluate_all: true,
+        };
+        set.evaluate(&tick).remove(0).outcome
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn both_engines_find_the_same(
+            values in prop::collection::vec(prop_oneof![Just(f64::NAN), Just(10.0), -20.0..20.0f64, 0.0..1e9f64], 0..6),
+            comparison in prop::sample::select(vec!["greater_than", "less_than", "equals"]),
+            severity in prop::sample::select(vec!["info", "warning", "critical"]),
+        ) {
+            let text = format!(
+                "rules:\n  x:\n    - {{name: r, metric: dead_rows, threshold: 10, comparison: {comparison}, severity: {severity}, action: remediate}}\n"
+            );
+            let names = ["a", "b", "c", "d", "e", "f"];
+            let rows: Vec<(&str, f64)> = names.into_iter().zip(values).collect();
+            let rich = to_rich("r.yaml", &text, &catalog()).unwrap();
+            let (classic, rich) = (evaluate(&loaded(&text), &rows), evaluate(&loaded(&rich), &rows));
+            let (Outcome::Ok(mut classic), Outcome::Ok(rich)) = (classic, rich) else { panic!("both come to an end") };
+            if comparison == "equals" {
+                // The rich form names no limit for an equality.
+                classic.findings.iter_mut().flat_map(|f| &mut f.evidence).for_each(|e| e.threshold = None);
+            }
+            prop_assert_eq!(classic, rich);
+        }
+    }
+}

@@ -6,31 +6,29 @@ use std::collections::HashMap;
 
 use crate::model::{ColumnData, Frame, Held, Labels};
 
-/// The active subjects that hold their state. `unknown` says why a row could not be judged, if it could not.
-pub fn held(frame: &Frame, active: &[Labels], unknown: impl Fn(usize) -> Option<String>) -> Vec<Held> {
-    let rows = rows_of(frame, active);
-    let reason = |subject: &Labels| match rows.get(subject) {
-        Some(row) => unknown(*row),
+/// The active subjects that hold their state, because their row `is_unknown` (for that `reason`) or may have been missed.
+pub fn held(frame: &Frame, active: &[Labels], is_unknown: impl Fn(usize) -> bool, reason: &str) -> Vec<Held> {
+    let complete = frame.coverage.is_complete();
+    // Where every row was seen, an absent subject is gone, and a known row holds nothing: only unknown rows matter.
+    let rows = rows_of(frame, active, (0..frame.rows).filter(|row| !complete || is_unknown(*row)));
+    let why = |subject: &Labels| match rows.get(subject) {
+        Some(row) => is_unknown(*row).then(|| reason.to_string()),
         None => frame.coverage.gap_for(subject),
     };
-    active.iter().filter_map(|subject| Some(Held { subject: subject.clone(), reason: reason(subject)? })).collect()
+    active.iter().filter_map(|subject| Some(Held { subject: subject.clone(), reason: why(subject)? })).collect()
 }
 
-/// The row of each subject that has one.
-fn rows_of<'a>(frame: &Frame, subjects: &'a [Labels]) -> HashMap<&'a Labels, usize> {
+/// The row of each subject that has one among these.
+fn rows_of<'a>(frame: &Frame, subjects: &'a [Labels], among: impl Iterator<Item = usize>) -> HashMap<&'a Labels, usize> {
     let Some(last) = frame.def.key.last() else {
-        return if frame.rows == 0 { HashMap::new() } else { subjects.iter().map(|s| (s, 0)).collect() };
+        return among.take(1).flat_map(|row| subjects.iter().map(move |subject| (subject, row))).collect();
     };
     let Some(ColumnData::Text(names)) = frame.column(last) else { return HashMap::new() };
     let mut wanted: HashMap<&str, Vec<&Labels>> = HashMap::new();
     for subject in subjects {
         wanted.entry(subject.get(last).unwrap_or_default()).or_default().push(subject);
     }
-    let by_code: Vec<Option<&Vec<&Labels>>> = names.words().map(|word| wanted.get(word)).collect();
-    let candidates = (0..frame.rows).filter_map(|row| {
-        let subjects = by_code.get(names.code(row)? as usize).copied().flatten()?;
-        Some((row, subjects))
-    });
+    let candidates = among.filter_map(|row| Some((row, wanted.get(names.get(row)?)?)));
     candidates
         .flat_map(|(row, subjects)| {
             let this = frame.subject(row);
@@ -78,15 +76,15 @@ mod tests {
     #[test]
     fn the_whole_key_must_match() {
         let frame = frame(&[("a", "t"), ("b", "t")], None);
-        let held = held(&frame, &[subject("b", "t"), subject("c", "t")], |row| Some(format!("row {row}")));
-        assert_eq!(held, [Held { subject: subject("b", "t"), reason: "row 1".into() }]);
+        let held = held(&frame, &[subject("b", "t"), subject("c", "t")], |row| row == 1, "n is unknown");
+        assert_eq!(held, [Held { subject: subject("b", "t"), reason: "n is unknown".into() }]);
     }
 
     #[test]
     fn an_absent_row_is_held_only_where_the_frame_may_have_missed_it() {
         let gone = [subject("a", "gone")];
-        assert!(held(&frame(&[("a", "t")], None), &gone, |_| None).is_empty());
-        let cut = held(&frame(&[("a", "t")], Some(1)), &gone, |_| None);
+        assert!(held(&frame(&[("a", "t")], None), &gone, |_| false, "").is_empty());
+        let cut = held(&frame(&[("a", "t")], Some(1)), &gone, |_| false, "");
         assert_eq!(cut[0].reason, "only the first 1 rows were collected");
     }
 }

