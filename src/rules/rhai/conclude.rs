@@ -116,9 +116,8 @@ fn held_by_rows(run: &Run, doubts: &[Doubt<'_>], subject: &Labels) -> Option<Str
 /// The first input of a row that is unknown.
 fn why_unknown(run: &Run, view: &View, row: usize) -> String {
     let of_frame = || run.meta.inputs.iter().filter(|input| input.frame == view.name());
-    let null = of_frame().find_map(|input| {
-        is_null(view, input.column.as_deref()?, row).then(|| format!("{}.{} is unknown", view.name(), input.column.as_deref()?).into())?
-    });
+    let null = of_frame().filter_map(|input| input.column.as_deref()).find(|column| is_null(view, column, row));
+    let null = null.map(|column| format!("{}.{column} is unknown", view.name()));
     why_no_change(run, view, row).or(null).unwrap_or_else(|| format!("a condition on this row of `{}` is unknown", view.name()))
 }
 

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
+use super::chain::{Step, constant, flatten, is_tail, literal};
 use super::error::{Place, mark};
-use super::functions::{self, FINDING_KEYS, time_factor, unknown_key};
+use super::functions::{self, FINDING_KEYS, unknown_key};
 use super::settings::unknown_setting;
 use super::view::{WAS_FIRING, unknown_column};
 use crate::model::action::kind;
@@ -86,13 +87,6 @@ struct Reader<'a> {
     types: BTreeMap<String, Type>,
     in_functions: bool,
     seen: Inspection,
-}
-
-/// A step of `a.b[c].d()`.
-enum Step<'e> {
-    Property(&'e str, Position),
-    Method(&'e FnCallExpr, Position),
-    Index,
 }
 
 impl Reader<'_> {
@@ -380,10 +374,10 @@ impl Reader<'_> {
             if !FINDING_KEYS.contains(&key.name.as_str()) {
                 self.problem(key.pos, unknown_key(&key.name));
             }
-            if let ("severity", Expr::StringConstant(word, at)) = (key.name.as_str(), value) {
-                if let Err(message) = word.parse::<Severity>() {
-                    self.problem(*at, message);
-                }
+            if let ("severity", Expr::StringConstant(word, at)) = (key.name.as_str(), value)
+                && let Err(message) = word.parse::<Severity>()
+            {
+                self.problem(*at, message);
             }
         }
     }
@@ -411,60 +405,4 @@ impl Reader<'_> {
             self.read(&frame, column, None, *at);
         }
     }
-}
-
-/// A literal as an action's parameter; empty for anything that is worked out.
-fn literal(value: &Expr) -> String {
-    match value {
-        Expr::BoolConstant(flag, _) => flag.to_string(),
-        Expr::IntegerConstant(number, _) => number.to_string(),
-        Expr::FloatConstant(number, _) => number.to_string(),
-        Expr::StringConstant(text, _) => text.to_string(),
-        _ => String::new(),
-    }
-}
-
-/// A number that is written out, with a unit function or without.
-fn constant(expr: &Expr) -> Option<f64> {
-    match expr {
-        Expr::IntegerConstant(number, _) => Some(*number as f64),
-        Expr::FloatConstant(number, _) => Some(**number),
-        Expr::FnCall(call, _) => Some(time_factor(&call.name)? * constant(call.args.first()?)?),
-        _ => None,
-    }
-}
-
-/// Whether a chain is only the rest of the chain above it.
-fn is_tail(expr: &Expr, parent: Option<&ASTNode<'_>>) -> bool {
-    match parent {
-        Some(ASTNode::Expr(Expr::Dot(pair, flags, _) | Expr::Index(pair, flags, _))) => {
-            !flags.contains(ASTFlags::BREAK) && std::ptr::eq(&pair.rhs, expr)
-        }
-        _ => false,
-    }
-}
-
-/// A chain as its base and its steps.
-fn flatten(expr: &Expr) -> Option<(&Expr, Vec<Step<'_>>)> {
-    let (Expr::Dot(pair, _, _) | Expr::Index(pair, _, _)) = expr else { return None };
-    let mut steps = Vec::new();
-    let mut at = expr;
-    while let Expr::Dot(pair, flags, _) | Expr::Index(pair, flags, _) = at {
-        let is_index = matches!(at, Expr::Index(..));
-        let goes_on = !flags.contains(ASTFlags::BREAK) && matches!(pair.rhs, Expr::Dot(..) | Expr::Index(..));
-        let this = match &pair.rhs {
-            Expr::Dot(next, _, _) | Expr::Index(next, _, _) if goes_on => &next.lhs,
-            end => end,
-        };
-        steps.push(match this {
-            Expr::Property(name, at) if !is_index => Step::Property(name.2.as_str(), *at),
-            Expr::MethodCall(call, at) if !is_index => Step::Method(call, *at),
-            _ => Step::Index,
-        });
-        if !goes_on {
-            break;
-        }
-        at = &pair.rhs;
-    }
-    Some((&pair.lhs, steps))
 }

@@ -31,9 +31,9 @@ pub struct Limits {
     pub list_items: usize,
     /// Entries of one map, nested ones included: 200.
     pub map_items: usize,
-    /// Nested calls of functions: 16.
+    /// Nested calls of functions: 8.
     pub call_levels: usize,
-    /// Variables at one time: 200.
+    /// Variables of one call at one time: 100. With the sizes above, all variables together hold some 40 MB at most.
     pub variables: usize,
 }
 
@@ -49,8 +49,8 @@ impl Default for Limits {
             string_bytes: 32 << 10,
             list_items: 1_000,
             map_items: 200,
-            call_levels: 16,
-            variables: 200,
+            call_levels: 8,
+            variables: 100,
         }
     }
 }

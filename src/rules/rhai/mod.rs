@@ -9,6 +9,7 @@
 //! constants of the same name. An engine is made for each evaluation (a microsecond) around one shared library, so that
 //! the limits, the deadline and the findings are the evaluation's own.
 
+mod chain;
 mod column;
 mod conclude;
 mod error;

@@ -142,7 +142,7 @@ impl Row {
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     pub(super) of: Arc<View>,
-    pub(super) hits: Arc<[u32]>,
+    pub(super) hits: Buffer<u32>,
 }
 
 impl IntoIterator for Rows {

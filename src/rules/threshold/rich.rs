@@ -44,7 +44,10 @@ pub fn compile_rich(engine: &Arc<Engine>, file: &str, node: &Node, pack: &str, c
         fields.error(at, message.clone());
     }
     let from = read_from(&mut fields, own.map(|(name, _)| name), &known);
-    let (Some(mut meta), Some(from)) = (meta, from) else { return Err(early(fields)) };
+    let (Some(mut meta), Some(from)) = (meta, from) else {
+        // Keys that were not asked for yet are not unknown.
+        return Err(fields.problems);
+    };
     meta.from = Some(from.name.clone());
     let mut reader = Reader { engine, file, fields, catalog: &known, from: &from, meta: &meta };
     let parts = reader.parts();
@@ -55,11 +58,6 @@ pub fn compile_rich(engine: &Arc<Engine>, file: &str, node: &Node, pack: &str, c
     let rule = Rich::new(engine.clone(), meta, uses, parts);
     rule.try_out().map_err(|message| vec![Problem::error(file, node.at, message)])?;
     Ok(RichRule { rule: Box::new(rule), metric })
-}
-
-/// The problems of a rule that cannot be read to its end: the keys that were not asked for yet are not unknown.
-fn early(fields: Fields<'_>) -> Vec<Problem> {
-    fields.problems
 }
 
 fn own_metric(file: &str, fields: &mut Fields<'_>) -> Option<Metric> {

@@ -7,7 +7,7 @@ use super::super::error::{Answer, wrong};
 use super::super::run::Run;
 use super::super::value::Value;
 use super::show;
-use crate::model::FrameChanges;
+use crate::model::{FrameChanges, Input, Moment};
 
 /// A column of a frame as it stands in the frame, and its name there.
 fn direct<'a>(args: &'a [Value], function: &str) -> Answer<(&'a Column, Arc<str>)> {
@@ -25,9 +25,18 @@ fn direct<'a>(args: &'a [Value], function: &str) -> Answer<(&'a Column, Arc<str>
     }
 }
 
-fn window(args: &[Value], function: &str) -> Answer<u64> {
+/// The window, which must have been known at load: else its history is not kept, and the answer would be unknown for ever.
+fn window(run: &Run, args: &[Value], function: &str) -> Answer<u64> {
     let seconds = args.get(1).map_or(Ok(f64::NAN), |value| value.number(function))?;
-    if seconds >= 1.0 { Ok(seconds.round() as u64) } else { wrong(format!("`{function}` takes a window in seconds, such as `hours(1)`")) }
+    let window = seconds.round() as u64;
+    let declared = |input: &Input| matches!(input.moment, Moment::Delta(known) | Moment::Ago(known) if known == window);
+    if seconds.is_nan() || window == 0 {
+        wrong(format!("`{function}` takes a window in seconds, such as `hours(1)`"))
+    } else if run.meta.inputs.iter().any(declared) {
+        Ok(window)
+    } else {
+        wrong(format!("`{function}`: write column and window out in one place, `{function}(frame.column, hours(1))`"))
+    }
 }
 
 fn column(run: &Run, like: &Column, values: Option<Arc<[f64]>>, name: Option<Arc<str>>, counter: bool) -> Answer<Value> {
@@ -55,7 +64,7 @@ pub(super) fn prev(run: &Run, args: &[Value]) -> Answer<Value> {
 
 pub(super) fn delta(run: &Run, args: &[Value]) -> Answer<Value> {
     let (now, name) = direct(args, "delta")?;
-    let changes = now.of.changes_since(run, window(args, "delta")?);
+    let changes = now.of.changes_since(run, window(run, args, "delta")?);
     let values = changes.and_then(|changes| if now.counter { growth(&changes, &name) } else { difference(&changes, now, &name) });
     column(run, now, values, None, false)
 }
@@ -76,7 +85,7 @@ pub(super) fn ago(run: &Run, args: &[Value]) -> Answer<Value> {
         [_] => show::age(args),
         _ => {
             let (now, name) = direct(args, "ago")?;
-            let then = now.of.changes_since(run, window(args, "ago")?).and_then(|changes| changes.previous_values(&name));
+            let then = now.of.changes_since(run, window(run, args, "ago")?).and_then(|changes| changes.previous_values(&name));
             column(run, now, then, None, now.counter)
         }
     }

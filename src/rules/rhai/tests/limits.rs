@@ -64,6 +64,7 @@ fn columns_are_counted_although_the_engine_does_not_see_them() {
     world.now.insert("tables".into(), Reading::Collected(frame));
     let outcome = rule.evaluate(&world.input(rule.meta()));
     assert_eq!(outcome, Outcome::Error("rule `r`: it holds more than 64 MB of columns (r.rhai:1:61)".into()));
+    assert!(stopped("let kept = []; loop { kept.push(tables.rows(true)); }").contains("too "));
     // What is let go is not counted.
     let source = "let m = tables.dead; for i in 0..900 { m = m + 1; } finding(#{summary: \"x\"});";
     let rule = compile_script(&engine, header(&["tables"], &[]), source, "r.rhai", 1, &catalog()).unwrap();

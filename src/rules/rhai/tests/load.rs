@@ -88,6 +88,8 @@ fn windows_are_written_out_and_become_inputs() {
         inputs,
         ["tables", "ago(tables.dead, 1d)", "tables.idx_scan", "rate(tables.idx_scan)", "prev(tables.live)", "delta(tables.seq_scan, 1h)",]
     );
+    let hidden = before("fn f(c, w) { delta(c, w) } let d = f(tables.dead, hours(1));");
+    assert!(hidden[0].contains("write column and window out in one place"), "{hidden:?}");
     let unclear = before("let s = 5; let d = delta(tables.seq_scan, s);");
     assert_eq!(unclear, ["r.rhai:10:43: error: a window must be written out, such as `hours(1)`, so that its history is kept"]);
 }

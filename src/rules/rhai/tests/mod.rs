@@ -5,6 +5,7 @@ mod held;
 mod language;
 mod limits;
 mod load;
+mod oracle;
 mod pairs;
 mod rule;
 
