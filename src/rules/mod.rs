@@ -33,7 +33,8 @@ pub struct RuleFile {
     pub path: String,
     /// What is in it.
     pub text: String,
-    /// The pack of its rules unless they name one; without either a rule belongs to the pack of its tier.
+    /// The pack of its rules unless they name one (`OWN_PACK` for a person's files); without either a rule belongs to the
+    /// pack of its tier.
     pub pack: Option<String>,
 }
 

@@ -23,6 +23,9 @@ pub(super) enum Given {
     Missing(Missing),
 }
 
+/// The longest time between two ticks: a year, so that no series leaves the calendar.
+const MOST_EVERY_S: u64 = 366 * 86_400;
+
 /// A test file.
 #[derive(Debug)]
 pub(super) struct TestFile {
@@ -185,7 +188,7 @@ impl Reader<'_> {
         let given = self.given(&mut fields, "given", problems);
         let previous = self.given(&mut fields, "previous", problems);
         let history_s = fields.seconds("history");
-        let every_s = fields.seconds("every").unwrap_or(60).max(1);
+        let every_s = fields.seconds("every").unwrap_or(60).clamp(1, MOST_EVERY_S);
         let expects = match fields.node("series") {
             Some(series) => self.series(series, &mut fields, problems).map(Expects::Series),
             None => self.expects(&mut fields, problems),
