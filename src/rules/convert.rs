@@ -72,6 +72,8 @@ pub(super) fn item(rule: &FlatRule, catalog: &Catalog) -> String {
         line("actions", &format!("[{{{kind}: {{{}}}}}]", params.join(", ")));
     }
     line("labels", &format!("{{action: {}}}", rule.response.as_str()));
+    line("runbook", "|");
+    rule.runbook().lines().for_each(|text| out.extend(["      ", text, "\n"]));
     out
 }
 
@@ -133,8 +135,9 @@ mod tests {
     #[test]
     fn the_rich_form_says_what_the_classic_one_means() {
         let rich = to_rich("c.yaml", CLASSIC, &catalog()).unwrap();
+        let without_manual: String = rich.lines().filter(|line| !line.starts_with("      ")).map(|line| format!("{line}\n")).collect();
         assert_eq!(
-            rich,
+            without_manual,
             r#"rules:
   - id: low_hit
     title: "cache_hit_ratio below 80 %"
@@ -147,6 +150,7 @@ mod tests {
     warning: "value < 80"
     summary: "cache_hit_ratio of {{database}} is {{human(value)}} %, below 80 %"
     labels: {action: notify}
+    runbook: |
   - id: dead_rows
     title: "dead_rows above 10 k rows"
     category: "tables"
@@ -159,8 +163,15 @@ mod tests {
     summary: "dead_rows of {{database}}.{{schema}}.{{table}} is {{human(value)}} rows, above 10 k rows"
     actions: [{vacuum: {analyze: true}}]
     labels: {action: remediate}
+    runbook: |
 "#
         );
+    }
+
+    #[test]
+    fn the_manual_goes_along() {
+        let rich = to_rich("c.yaml", CLASSIC, &catalog()).unwrap();
+        assert!(rich.contains("      What: `dead_rows` is the dead rows of a table.\n      Why: dead rows are read again"), "{rich}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Classic {
             interval_s: 0,
             labels: rule.labels(),
             channels: Vec::new(),
-            runbook: String::new(),
+            runbook: rule.runbook(),
             fire_when_missing: false,
             engine: "classic".into(),
             source: file.into(),

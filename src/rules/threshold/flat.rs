@@ -5,6 +5,7 @@
 //! `remediate` ticket with an action; the word stays as the routing label `action`.
 
 use super::alias;
+use super::manual::manual;
 use crate::model::{Catalog, ColumnKind, FrameDef, Labels, Severity, Tier, Unit};
 use crate::problem::{Mark, Problem};
 use crate::yaml::{Fields, Node, text_of};
@@ -135,6 +136,14 @@ impl FlatRule {
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} {} {}", self.metric, self.comparison.phrase(), self.measure.unit.show(self.threshold))
+    }
+
+    /// What to do, for a person: what the metric is, then why it matters.
+    #[must_use]
+    pub fn runbook(&self) -> String {
+        let manual = manual(&self.measure.frame, &self.measure.value);
+        let what = if self.measure.doc.is_empty() { String::new() } else { format!("What: `{}` is {}.\n", self.metric, self.measure.doc) };
+        format!("{what}{manual}").trim_end().to_string()
     }
 
     /// The routing labels.
