@@ -1,6 +1,6 @@
 //! The seam that every engine implements.
 
-use crate::model::{Outcome, RuleInput, RuleMeta};
+use crate::model::{Outcome, RuleInput, RuleMeta, Settings};
 
 /// One rule, compiled and checked.
 pub trait Rule: Send + Sync + std::fmt::Debug {
@@ -9,4 +9,12 @@ pub trait Rule: Send + Sync + std::fmt::Debug {
 
     /// Judges one input. Must answer the same for the same input, and never panic: trouble is `Outcome::Error`.
     fn evaluate(&self, input: &RuleInput) -> Outcome;
+
+    /// Whether settings that are legal one by one also fit each other (`require:` of a rule).
+    ///
+    /// # Errors
+    /// Names the requirement that does not hold.
+    fn check_settings(&self, _settings: &Settings) -> Result<(), String> {
+        Ok(())
+    }
 }
