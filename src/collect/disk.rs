@@ -13,8 +13,9 @@ use chrono::{DateTime, Utc};
 use super::capability::{Capabilities, get};
 use super::cost::Meter;
 use super::failure::Failure;
+use super::metrics;
 use super::session::Session;
-use crate::model::{ColumnData, ColumnDef, ColumnKind, Frame, FrameDef, Missing, MissingReason, Reading, Sensitivity, Unit};
+use crate::model::{ColumnData, Frame, Missing, MissingReason, Reading};
 
 /// How long a file system may take to answer; one over a dead network never does.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,25 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PATHS: &str = "
 SELECT current_setting('data_directory') AS data,
        ARRAY(SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE pg_tablespace_location(oid) <> '') AS tablespaces";
-
-/// What the frame means.
-pub(super) fn def() -> FrameDef {
-    let column =
-        |name: &str, kind, unit, doc: &str| ColumnDef { name: name.into(), kind, unit, sensitivity: Sensitivity::Public, doc: doc.into() };
-    FrameDef {
-        name: "disk".into(),
-        doc: "File systems that hold the data directory, the WAL and tablespaces, where the server is on this machine".into(),
-        key: vec!["mount".into()],
-        columns: vec![
-            column("mount", ColumnKind::Label, Unit::None, "mount point"),
-            column("path", ColumnKind::Text, Unit::None, "what of the server lies there"),
-            column("bytes", ColumnKind::Gauge, Unit::Bytes, "size of the file system"),
-            column("free_bytes", ColumnKind::Gauge, Unit::Bytes, "free for the server's user"),
-            column("used_pct", ColumnKind::Gauge, Unit::Percent, "used, of what the server's user may use"),
-        ],
-        reset_column: None,
-    }
-}
 
 /// Reads the frame, or says why it cannot be read from here.
 pub(super) async fn read(session: &Session, meter: &mut Meter, found: &Capabilities, now: DateTime<Utc>) -> Reading {
@@ -140,7 +122,7 @@ fn frame(now: DateTime<Utc>, mounts: &BTreeMap<String, Mount>) -> Reading {
         number(|mount| mount.free),
         number(|mount| mount.used_pct),
     ];
-    match Frame::new(Arc::new(def()), now, columns) {
+    match Frame::new(Arc::new(metrics::disk::frame()), now, columns) {
         Ok(frame) => Reading::Collected(Arc::new(frame)),
         Err(why) => Reading::Missing(Missing::new(MissingReason::NotCollected, why)),
     }

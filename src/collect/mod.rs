@@ -23,12 +23,11 @@ mod tls;
 
 pub use capability::{Capabilities, DatabaseFacts, ExtensionFacts, RoleFacts, probe};
 pub use clean::clean;
-pub use dsn::{DsnError, Endpoint, EndpointDefaults, Env, FileError};
+pub use dsn::{DsnError, Endpoint, EndpointDefaults, FileError, Surroundings};
 pub use failure::ConnectError;
 pub use file::{Sample, SampleError};
 pub use sweep::{SweepRequest, sweep};
 
-use crate::model::FrameDef;
 
 /// What `application_name` begins with and what stands in a comment before each statement, so that an operator sees whose it is.
 pub const MARKER: &str = "pgsteward";
@@ -89,10 +88,4 @@ impl Databases {
             Self::Only(names) => names.iter().any(|n| n == name),
         }
     }
-}
-
-/// The frames that the engine makes itself, for catalogues and docs.
-#[must_use]
-pub fn engine_frames() -> [FrameDef; 2] {
-    [target_frame::def(), disk::def()]
 }

@@ -7,32 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::capability::Capabilities;
 use super::failure::ConnectError;
-use crate::model::{ColumnData, ColumnDef, ColumnKind, Frame, FrameDef, Missing, MissingReason, Reading, Sensitivity, Unit};
-
-/// What the frame means.
-pub(super) fn def() -> FrameDef {
-    let column =
-        |name: &str, kind, unit, doc: &str| ColumnDef { name: name.into(), kind, unit, sensitivity: Sensitivity::Public, doc: doc.into() };
-    FrameDef {
-        name: "target".into(),
-        doc: "The server as seen from here: one row, always there".into(),
-        key: vec![],
-        columns: vec![
-            column("reachable", ColumnKind::Flag, Unit::None, "a session could be opened and answered"),
-            column("login_refused", ColumnKind::Flag, Unit::None, "the server answered but refused the login"),
-            column("too_many_clients", ColumnKind::Flag, Unit::None, "the server had no connection slot free"),
-            column(
-                "error",
-                ColumnKind::Text,
-                Unit::None,
-                "what the server or the network said when there was no session, or how it was lost",
-            ),
-            column("latency_ms", ColumnKind::Gauge, Unit::Millis, "time that one small question took"),
-            column("clock_skew", ColumnKind::Gauge, Unit::Seconds, "server's clock minus ours"),
-        ],
-        reset_column: None,
-    }
-}
+use super::metrics;
+use crate::model::{ColumnData, Frame, Missing, MissingReason, Reading};
 
 /// The frame when the server answered; `lost` when its connection broke later in the sweep.
 pub(super) fn reachable(now: DateTime<Utc>, found: &Capabilities, lost: Option<&str>) -> Reading {
@@ -50,7 +26,7 @@ fn frame(now: DateTime<Utc>, flags: [u8; 3], error: Option<&str>, latency_ms: f6
     let [reachable, refused, full] = flags.map(|flag| ColumnData::Flag(vec![flag].into()));
     let error = ColumnData::Text(Arc::new([error].into_iter().collect()));
     let [latency, skew] = [latency_ms, clock_skew_s].map(|value| ColumnData::Float(vec![value].into()));
-    match Frame::new(Arc::new(def()), now, vec![reachable, refused, full, error, latency, skew]) {
+    match Frame::new(Arc::new(metrics::target::frame()), now, vec![reachable, refused, full, error, latency, skew]) {
         Ok(frame) => Reading::Collected(Arc::new(frame)),
         Err(why) => Reading::Missing(Missing::new(MissingReason::NotCollected, why)),
     }

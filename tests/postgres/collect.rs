@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Env, ROLE_IN_GRANT, SweepRequest, probe, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, ROLE_IN_GRANT, SweepRequest, probe, sweep};
 use pgsteward::model::{
     ColumnDef, ColumnKind, CostClass, Frame, FrameDef, Metric, MissingReason, Need, Role, Scope, Sensitivity, Snapshot, Target, Unit,
 };
@@ -21,7 +21,7 @@ pub async fn admin(dsn: &str) -> Client {
 
 /// The endpoint of a connection string, with nothing from the surroundings.
 pub fn endpoint(dsn: &str) -> Endpoint {
-    Endpoint::parse(dsn, &EndpointDefaults::default(), &Env::default()).expect("a sound connection string")
+    Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::default()).expect("a sound connection string")
 }
 
 /// A role that can log in and a database, both of that name. `wants` is SQL for the role, `{name}` its name.

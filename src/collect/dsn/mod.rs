@@ -6,7 +6,7 @@
 //! an error shows them. Absent: GSSAPI, CRLs, encrypted client keys; their parameters are refused rather than ignored.
 
 mod conninfo;
-mod env;
+mod surroundings;
 mod passfile;
 mod service;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio_postgres::Config;
 
-pub use env::Env;
+pub use surroundings::Surroundings;
 pub(super) use passfile::open_to_others;
 
 use self::conninfo::Params;
@@ -129,7 +129,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the string, the service it names or a parameter from elsewhere cannot be read. No error shows a value.
-    pub fn parse(dsn: &str, defaults: &EndpointDefaults, env: &Env) -> Result<Self, DsnError> {
+    pub fn parse(dsn: &str, defaults: &EndpointDefaults, env: &Surroundings) -> Result<Self, DsnError> {
         let mut params = conninfo::parse(dsn)?;
         for (key, value) in &defaults.0 {
             if !params.contains_key(key) {
@@ -143,7 +143,7 @@ impl Endpoint {
         Self::from_params(&params, env)
     }
 
-    fn from_params(params: &Params, env: &Env) -> Result<Self, DsnError> {
+    fn from_params(params: &Params, env: &Surroundings) -> Result<Self, DsnError> {
         let get = |key: &str| params.get(key).cloned();
         if get("gssencmode").is_some_and(|mode| mode == "require") {
             return Err(invalid("gssencmode", "`prefer` or `disable`: GSSAPI is not supported"));
@@ -281,7 +281,7 @@ fn default_hosts() -> Vec<String> {
     sockets.iter().copied().chain(["localhost"]).map(String::from).collect()
 }
 
-fn tls_settings(params: &Params, env: &Env) -> Result<TlsSettings, DsnError> {
+fn tls_settings(params: &Params, env: &Surroundings) -> Result<TlsSettings, DsnError> {
     let get = |key: &str| params.get(key).map(String::as_str);
     let root = get("sslrootcert");
     let mode = match get("sslmode") {
@@ -317,8 +317,8 @@ fn seconds(text: &str) -> Result<Option<Duration>, DsnError> {
 mod tests {
     use super::*;
 
-    fn env(vars: &[(&str, &str)]) -> Env {
-        let mut env = Env::of(vars.iter().copied());
+    fn env(vars: &[(&str, &str)]) -> Surroundings {
+        let mut env = Surroundings::of(vars.iter().copied());
         env.user = Some("os_user".into());
         env
     }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::conninfo::{self, Params};
-use super::{DsnError, Env};
+use super::{DsnError, Surroundings};
 
 /// Where distributions compile the system-wide file in; libpq does not tell.
 const SYSTEM_DIR: &str = "/etc/postgresql-common";
@@ -14,7 +14,7 @@ const SYSTEM_DIR: &str = "/etc/postgresql-common";
 ///
 /// # Errors
 /// When no file has the service, or its section cannot be read.
-pub(super) fn look_up(name: &str, env: &Env) -> Result<Params, DsnError> {
+pub(super) fn look_up(name: &str, env: &Surroundings) -> Result<Params, DsnError> {
     let own = env.var("PGSERVICEFILE").map(PathBuf::from).or_else(|| env.at_home(".pg_service.conf"));
     let system = Path::new(env.var("PGSYSCONFDIR").unwrap_or(SYSTEM_DIR)).join("pg_service.conf");
     let files: Vec<PathBuf> = own.into_iter().chain([system]).collect();
@@ -81,7 +81,7 @@ mod tests {
         std::fs::write(dir.path().join("pg_service.conf"), "[a]\nhost=system\n[b]\nhost=system\n").unwrap();
         std::fs::write(dir.path().join("own"), "[a]\nhost=own\n").unwrap();
         let path = |name: &str| dir.path().join(name).display().to_string();
-        let env = Env::of([("PGSERVICEFILE", path("own")), ("PGSYSCONFDIR", dir.path().display().to_string())]);
+        let env = Surroundings::of([("PGSERVICEFILE", path("own")), ("PGSYSCONFDIR", dir.path().display().to_string())]);
         assert_eq!(look_up("a", &env).unwrap()["host"], "own");
         assert_eq!(look_up("b", &env).unwrap()["host"], "system");
         assert!(look_up("c", &env).unwrap_err().to_string().starts_with("service `c` is not in "));

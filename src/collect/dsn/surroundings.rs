@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The surroundings that stand in where a connection string is silent.
 #[derive(Clone, Default)]
-pub struct Env {
+pub struct Surroundings {
     vars: BTreeMap<String, String>,
     /// Home folder, for `~/.pgpass`, `~/.pg_service.conf` and `~/.postgresql/`.
     pub home: Option<PathBuf>,
@@ -37,7 +37,7 @@ const VARIABLES: [(&str, &str); 17] = [
     ("PGUSER", "user"),
 ];
 
-impl Env {
+impl Surroundings {
     /// The surroundings of this process. Variables that are not UTF-8 are left out.
     #[must_use]
     pub fn of_process() -> Self {
@@ -68,9 +68,9 @@ impl Env {
 }
 
 /// Names only: PGPASSWORD is among the values.
-impl fmt::Debug for Env {
+impl fmt::Debug for Surroundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Env").field("vars", &self.vars.keys()).field("home", &self.home).field("user", &self.user).finish()
+        f.debug_struct("Surroundings").field("vars", &self.vars.keys()).field("home", &self.home).field("user", &self.user).finish()
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn variables_become_parameters_and_debug_hides_their_values() {
-        let env = Env::of([("PGHOST", "db"), ("PGPASSWORD", "hunter2"), ("PGPORT", "")]);
+        let env = Surroundings::of([("PGHOST", "db"), ("PGPASSWORD", "hunter2"), ("PGPORT", "")]);
         assert_eq!(env.params().collect::<Vec<_>>(), [("host", "db"), ("password", "hunter2")]);
         assert!(!format!("{env:?}").contains("hunter2"));
     }
