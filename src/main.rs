@@ -1,3 +1,5 @@
 //! The binary: parse, call `cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    pgsteward::cli::main()
+}

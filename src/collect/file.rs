@@ -65,23 +65,7 @@ impl Sample {
     /// # Errors
     /// When the folder or file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), SampleError> {
-        let failed = |source| SampleError::Write { path: path.display().to_string(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        let packed = path.extension().is_some_and(|ending| ending == "gz");
-        self.write_to(BufWriter::new(file.as_file()), packed).map_err(failed)?;
-        file.persist(path).map(|_| ()).map_err(|e| failed(e.error))
-    }
-
-    fn write_to(&self, mut out: impl Write, packed: bool) -> io::Result<()> {
-        if packed {
-            let mut gz = GzEncoder::new(out, Compression::default());
-            serde_json::to_writer(&mut gz, self)?;
-            gz.finish()?.flush()
-        } else {
-            serde_json::to_writer(&mut out, self)?;
-            out.flush()
-        }
+        write_json(path, self).map_err(|source| SampleError::Write { path: path.display().to_string(), source })
     }
 
     /// Reads a file, packed or not, whatever its name.
@@ -115,8 +99,31 @@ struct Head {
     form: u32,
 }
 
-/// The file's text; `None` when it is larger than it may be.
-fn unpack(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// Writes a value as JSON in one step: a reader sees the whole of it or nothing. Packed when the name ends in `.gz`.
+///
+/// # Errors
+/// When the folder or file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut out = BufWriter::new(file.as_file());
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        let mut gz = GzEncoder::new(out, Compression::default());
+        serde_json::to_writer(&mut gz, value)?;
+        gz.finish()?.flush()?;
+    } else {
+        serde_json::to_writer(&mut out, value)?;
+        out.flush()?;
+        drop(out);
+    }
+    file.persist(path).map(|_| ()).map_err(|e| e.error)
+}
+
+/// The file's text, unpacked where it is packed; `None` when it is larger than it may be.
+///
+/// # Errors
+/// When it cannot be read or unpacked.
+pub fn unpack(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut magic = [0; 2];
     let packed = File::open(path)?.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
     let file = File::open(path)?;

@@ -25,9 +25,8 @@ pub use capability::{Capabilities, DatabaseFacts, ExtensionFacts, RoleFacts, pro
 pub use clean::clean;
 pub use dsn::{DsnError, Endpoint, EndpointDefaults, FileError, Surroundings};
 pub use failure::ConnectError;
-pub use file::{Sample, SampleError};
+pub use file::{Sample, SampleError, unpack, write_json};
 pub use sweep::{SweepRequest, sweep};
-
 
 /// What `application_name` begins with and what stands in a comment before each statement, so that an operator sees whose it is.
 pub const MARKER: &str = "pgsteward";

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, ROLE_IN_GRANT, SweepRequest, probe, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, ROLE_IN_GRANT, Surroundings, SweepRequest, probe, sweep};
 use pgsteward::model::{
     ColumnDef, ColumnKind, CostClass, Frame, FrameDef, Metric, MissingReason, Need, Role, Scope, Sensitivity, Snapshot, Target, Unit,
 };

@@ -6,9 +6,9 @@
 //! an error shows them. Absent: GSSAPI, CRLs, encrypted client keys; their parameters are refused rather than ignored.
 
 mod conninfo;
-mod surroundings;
 mod passfile;
 mod service;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use tokio_postgres::Config;
 
-pub use surroundings::Surroundings;
 pub(super) use passfile::open_to_others;
+pub use surroundings::Surroundings;
 
 use self::conninfo::Params;
 use super::clean::clean;

@@ -1,0 +1,190 @@
+//! The schedule: every target at its time, deliveries beside it, a reload between ticks, a stop in good order.
+//!
+//! Ticks of one target never overlap; targets run side by side, spread over the interval. A target that hangs is bounded
+//! by its own timeouts and holds nobody else. Deliveries have a loop of their own, so that a slow channel holds no tick.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{RwLock, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use super::house::{House, Watch};
+use super::tick::tick;
+use crate::deliver::{DrainBudget, DrainReport, drain};
+use crate::model::{Outcome, Severity, State};
+use crate::store::StoreError;
+
+/// How a run that was asked for once ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OnceDone {
+    /// Targets whose tick was committed.
+    pub ticked: usize,
+    /// Targets that another process is working on.
+    pub overlapped: usize,
+    /// Targets whose tick could not be committed.
+    pub failed: usize,
+}
+
+/// How long `run --once` delivers after its ticks before it leaves the rest to the next run.
+const ONCE_DRAIN: Duration = Duration::from_secs(30);
+/// How often the delivery loop looks for due notices that no tick announced.
+const DELIVERY_PAUSE: Duration = Duration::from_secs(1);
+/// Notices that one channel tries in one drain.
+const DRAIN_ROWS: usize = 1_000;
+/// How often history is pruned.
+const PRUNE_PAUSE: Duration = Duration::from_secs(3600);
+
+/// One tick of each target, then deliveries within a bounded time: what cron calls.
+pub async fn once(house: &House) -> OnceDone {
+    let mut done = OnceDone::default();
+    // What an earlier run left comes first.
+    deliver(house, ONCE_DRAIN / 3).await;
+    for watch in &house.watches {
+        match run_tick(house, watch).await {
+            Ok(()) => done.ticked += 1,
+            Err(StoreError::LeaseHeld { .. }) => done.overlapped += 1,
+            Err(_) => done.failed += 1,
+        }
+        release(house, watch);
+    }
+    deliver(house, ONCE_DRAIN).await;
+    prune(house);
+    done
+}
+
+/// Runs until `stop` says so; `current` holds the house and is swapped by a reload.
+pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>) {
+    let mut deliveries = tokio::spawn(delivery_loop(current.clone(), stop.clone()));
+    while !*stop.borrow() {
+        let house = current.read().await.clone();
+        let generation = *reloads.borrow_and_update();
+        let mut targets = JoinSet::new();
+        for (index, _) in house.watches.iter().enumerate() {
+            targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));
+        }
+        let mut pruning = tokio::time::interval(PRUNE_PAUSE);
+        loop {
+            tokio::select! {
+                ended = targets.join_next() => if ended.is_none() { break },
+                _ = pruning.tick() => prune(&house),
+            }
+        }
+        if house.watches.is_empty() {
+            tokio::select! {
+                _ = stop.changed() => {}
+                _ = reloads.changed() => {}
+            }
+        }
+    }
+    if let Err(problem) = (&mut deliveries).await {
+        error!(%problem, "the delivery loop failed");
+    }
+}
+
+async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<bool>, reloads: watch::Receiver<u64>, generation: u64) {
+    let Some(watch) = house.watches.get(index) else { return };
+    let every = Duration::from_secs(watch.decide.every_s.max(1));
+    let offset = if house.spread { every.mul_f64(index as f64 / house.watches.len().max(1) as f64) } else { Duration::ZERO };
+    let mut next = tokio::time::Instant::now() + offset;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            _ = stop.changed() => break,
+        }
+        if *reloads.borrow() != generation {
+            break;
+        }
+        // Already logged; the next tick tries again.
+        drop(run_tick(&house, watch).await);
+        next = (next + every).max(tokio::time::Instant::now());
+        if *stop.borrow() || *reloads.borrow() != generation {
+            break;
+        }
+    }
+    release(&house, watch);
+}
+
+async fn delivery_loop(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        let house = current.read().await.clone();
+        deliver(&house, Duration::from_secs(60)).await;
+        tokio::select! {
+            () = house.announced.notified() => {}
+            () = tokio::time::sleep(DELIVERY_PAUSE) => {}
+            _ = stop.changed() => {}
+        }
+    }
+    let house = current.read().await.clone();
+    deliver(&house, Duration::from_secs(10)).await;
+}
+
+/// One tick with its log lines.
+async fn run_tick(house: &House, watch: &Watch) -> Result<(), StoreError> {
+    let target = watch.target.name.as_str();
+    match tick(house, watch).await {
+        Ok(done) => {
+            let firing = |severity| {
+                let alerts = done.decision.book.alerts.values();
+                alerts.filter(|a| a.severity == severity && matches!(a.state, State::Firing | State::Recovering)).count()
+            };
+            let failed = done.outcomes.iter().filter(|o| matches!(o.outcome, Outcome::Error(_))).count();
+            let cost = &done.basis.snapshot.cost;
+            info!(
+                target_name = target,
+                reached = done.basis.snapshot.server.is_some(),
+                critical = firing(Severity::Critical),
+                warning = firing(Severity::Warning),
+                transitions = done.decision.transitions.len(),
+                notices = done.decision.notices.len(),
+                rules_failed = failed,
+                server_ms = cost.server_ms.round(),
+                queries = cost.queries,
+                "tick"
+            );
+            if !done.decision.notices.is_empty() {
+                house.announced.notify_one();
+            }
+            Ok(())
+        }
+        Err(problem @ StoreError::LeaseHeld { .. }) => {
+            info!(target_name = target, %problem, "tick left to the other process");
+            Err(problem)
+        }
+        Err(problem) => {
+            error!(target_name = target, problem = %super::chain(&problem), "tick not committed; the next one tries again");
+            Err(problem)
+        }
+    }
+}
+
+/// Tells what is due, for at most that long.
+pub async fn deliver(house: &House, within: Duration) -> DrainReport {
+    let budget = DrainBudget { rows: DRAIN_ROWS, time: within };
+    let report = drain(&house.store.0, &house.channels, &house.owner, &house.clock, house.seed, budget).await;
+    for (channel, problem) in &report.failed {
+        warn!(channel, problem, paused = report.paused.contains(channel), "notices wait: the channel does not take them");
+    }
+    for problem in &report.errors {
+        error!(problem = %super::chain(problem), "the outbox cannot be read or written");
+    }
+    if report.delivered + report.dead > 0 {
+        info!(delivered = report.delivered, given_up = report.dead, "delivery");
+    }
+    report
+}
+
+fn release(house: &House, watch: &Watch) {
+    if let Err(problem) = house.store.lock().release_lease(&watch.target.name, &house.owner) {
+        warn!(%problem, "lease not released; it ends by itself");
+    }
+}
+
+fn prune(house: &House) {
+    let now = house.clock.now();
+    match house.store.lock().prune(now, house.keep_s, house.max_bytes) {
+        Ok(pruned) => tracing::debug!(?pruned, "history pruned"),
+        Err(problem) => warn!(problem = %super::chain(&problem), "history not pruned"),
+    }
+}

@@ -1,0 +1,201 @@
+//! From what a person wrote to a house that runs: the one place where config, rules, metrics, channels and store meet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::house::{House, SharedStore, Watch};
+use super::turn::Wishes;
+use crate::clock::Clock;
+use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
+use crate::config::{self, Config, Schedule, StatementText, TargetConfig};
+use crate::deliver::Channel;
+use crate::deliver::channels::Terminal;
+use crate::env::Env;
+use crate::model::{DecideConfig, Metric, Route, Target};
+use crate::problem::Problem;
+use crate::rules::rhai::Limits;
+use crate::rules::{self, OWN_PACK, RuleFile, RuleSet};
+
+/// Rules with the metrics that they brought, and what was wrong with any of them.
+#[derive(Debug)]
+pub struct Rules {
+    /// The rules that can be used.
+    pub set: RuleSet,
+    /// Shipped metrics and those of rule files.
+    pub metrics: Vec<Metric>,
+    /// Problems, of rules that are left out too.
+    pub problems: Vec<Problem>,
+    /// The files, for showing problems and running tests.
+    pub files: Vec<RuleFile>,
+}
+
+/// A rule that cannot be judged for this long raises an alert about itself, in seconds.
+pub const DEFAULT_UNKNOWN_AFTER_S: u64 = 600;
+/// Packs that are on where nothing says otherwise; `classic` and `lint` are not.
+pub const DEFAULT_PACKS: [&str; 3] = ["page", "ticket", "advice"];
+
+/// Loads the shipped rules and those of a person.
+#[must_use]
+pub fn load_rules(own: &[PathBuf]) -> Rules {
+    let mut files = rules::shipped();
+    let mut problems = Vec::new();
+    for path in own {
+        match std::fs::read_to_string(path) {
+            Ok(text) => files.push(RuleFile { path: path.display().to_string(), text, pack: Some(OWN_PACK.into()) }),
+            Err(error) => problems.push(Problem::error(path.display().to_string(), None, format!("cannot be read: {error}"))),
+        }
+    }
+    let loaded = rules::load(&files, &metrics::catalog(), Limits::default());
+    problems.extend(loaded.problems);
+    let mut metrics = metrics::all();
+    metrics.extend(loaded.metrics);
+    Rules { set: loaded.set, metrics, problems, files }
+}
+
+/// The packs that are on by default, beside a person's own rules.
+#[must_use]
+pub fn default_packs() -> BTreeSet<String> {
+    DEFAULT_PACKS.map(String::from).into()
+}
+
+/// A target given on the command line, with nothing configured.
+///
+/// # Errors
+/// When the DSN cannot be read; the message holds no secret.
+pub fn watch_of_dsn(dsn: &str) -> anyhow::Result<Watch> {
+    let endpoint = Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of_process())?;
+    let target = Target { name: endpoint.describe(), ..Target::default() };
+    let decide = decide_config(target.clone(), None);
+    Ok(Watch {
+        target,
+        endpoint,
+        databases: Databases::All,
+        budget: Budget::default(),
+        wishes: Wishes { packs: default_packs(), evaluate_all: true, ..Wishes::default() },
+        decide,
+        all_due: true,
+        statement_text: StatementText::Normalized,
+    })
+}
+
+fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
+    DecideConfig {
+        target,
+        every_s: config.map_or(Schedule::EVERY_S, |c| c.schedule.every_or_default_s()),
+        dedup_s: config.map_or(Some(config::DEDUP_S), |c| c.dedup_s),
+        unknown_after_s: config.map_or(DEFAULT_UNKNOWN_AFTER_S, |c| c.unknown_after_s),
+        windows: config.map(|c| c.windows.clone()).unwrap_or_default(),
+        route: config.map_or_else(Route::default, |c| c.route.clone()),
+    }
+}
+
+/// A configured target; its secrets are read now, commands among them run.
+///
+/// # Errors
+/// When its DSN or one of its secrets cannot be read; the message holds no secret.
+pub async fn watch_of_config(target: &TargetConfig, config: &Config, env: &Env) -> anyhow::Result<Watch> {
+    let endpoint = Endpoint::parse(&target.dsn, &endpoint_defaults(target, env).await?, &Surroundings::of_process())?;
+    Ok(Watch {
+        target: target.target.clone(),
+        endpoint,
+        databases: match &target.databases {
+            config::Databases::All => Databases::All,
+            config::Databases::AllExcept(names) => Databases::AllExcept(names.clone()),
+            config::Databases::Only(names) => Databases::Only(names.clone()),
+        },
+        budget: budget(&target.budget, config.schedule.every_or_default_s()),
+        wishes: Wishes { packs: config.rules.packs.clone(), overrides: config.rules.overrides.clone(), ..Wishes::default() },
+        decide: decide_config(target.target.clone(), Some(config)),
+        all_due: false,
+        statement_text: config.history.statement_text,
+    })
+}
+
+/// What the config says where the DSN is silent, by libpq's names.
+async fn endpoint_defaults(target: &TargetConfig, env: &Env) -> anyhow::Result<EndpointDefaults> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+    let plain = [
+        ("user", target.user.clone()),
+        ("sslmode", target.sslmode.clone()),
+        ("sslrootcert", path(&target.sslrootcert)),
+        ("sslcert", path(&target.sslcert)),
+        ("sslkey", path(&target.sslkey)),
+    ];
+    let defaults = EndpointDefaults::default();
+    let defaults = plain.into_iter().fold(defaults, |d, (name, value)| value.map_or(d.clone(), |v| d.with(name, v)));
+    Ok(match &target.password {
+        Some(secret) => defaults.with("password", secret.reveal(env).await?.expose()),
+        None => defaults,
+    })
+}
+
+/// The share of one CPU that a target may be asked for, as server time of one sweep; never so little that the cheap
+/// frames would not fit.
+fn budget(budget: &config::Budget, every_s: u64) -> Budget {
+    Budget {
+        statement_timeout_ms: budget.statement_timeout_ms,
+        lock_timeout_ms: budget.lock_timeout_ms,
+        connections: budget.connections as usize,
+        server_ms_per_sweep: (budget.server_cpu_pct / 100.0 * every_s as f64 * 1000.0).max(LEAST_SERVER_MS),
+        ..Budget::default()
+    }
+}
+
+/// Server time that one sweep may always use, in milliseconds: what a server with 10,000 tables needs once, so that a
+/// short interval does not starve the frames that are due less often.
+const LEAST_SERVER_MS: f64 = 1_000.0;
+
+/// The file that holds the state.
+#[must_use]
+pub fn store_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("pgsteward.db")
+}
+
+/// Applies the config's cadences: by metric name, or to all with `all`.
+pub fn apply_cadence(metrics: &mut [Metric], collect: &BTreeMap<String, u64>) {
+    for metric in metrics {
+        if let Some(every_s) = collect.get(&metric.frame.name) {
+            metric.every_s = *every_s;
+        }
+    }
+}
+
+/// Builds the house of a config.
+///
+/// # Errors
+/// When a target's secrets cannot be read.
+pub async fn house(
+    config: &Config,
+    rules: Rules,
+    store: SharedStore,
+    env: &Env,
+    clock: Clock,
+    terminal: &Terminal,
+) -> anyhow::Result<House> {
+    let mut watches = Vec::new();
+    for target in &config.targets {
+        watches.push(watch_of_config(target, config, env).await?);
+    }
+    let channels: BTreeMap<String, Arc<dyn Channel>> =
+        config.channels.iter().map(|(name, settings)| (name.clone(), Arc::from(settings.build(name, terminal)))).collect();
+    let mut metrics = rules.metrics;
+    apply_cadence(&mut metrics, &config.schedule.collect);
+    let now = clock.now();
+    Ok(House {
+        owner: format!("{}-{}", std::process::id(), now.timestamp_millis()),
+        seed: now.timestamp_millis().unsigned_abs() ^ u64::from(std::process::id()),
+        clock,
+        store,
+        rules: Arc::new(rules.set),
+        metrics: Arc::new(metrics),
+        channels,
+        watches,
+        announced: Notify::new(),
+        spread: config.schedule.spread,
+        keep_s: config.history.keep_s,
+        max_bytes: config.history.max_bytes,
+    })
+}

@@ -1,0 +1,134 @@
+//! One tick of one target: collect, turn, commit. The only place where the three meet.
+//!
+//! Whatever happens before the commit has not happened; what the commit holds waits in the store to be delivered. When
+//! another process has written the book in between, the deciding is done again from the new book.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::house::{House, Watch};
+use super::privacy;
+use super::turn::{Basis, turn};
+use crate::collect::{SweepRequest, sweep};
+use crate::model::{Book, Decision, Frame, RuleOutcome, Snapshot};
+use crate::store::{Store, StoreError, TickCommit};
+
+/// What a tick came to.
+#[derive(Debug, Clone)]
+pub struct TickDone {
+    /// Row of the tick in the store.
+    pub id: i64,
+    /// From what it was decided.
+    pub basis: Basis,
+    /// How each rule ended.
+    pub outcomes: Vec<RuleOutcome>,
+    /// What was decided.
+    pub decision: Decision,
+}
+
+/// How often a tick decides again when another process wrote the book in between.
+const CONFLICTS: u32 = 5;
+/// How far from the asked time a reading may be to stand for a window, as a share of the window.
+const WINDOW_SLACK: f64 = 0.1;
+
+/// Runs one tick.
+///
+/// # Errors
+/// When the lease is held by another process or the store cannot be read or written. A target that cannot be reached
+/// is not an error: it is a snapshot that says so.
+pub async fn tick(house: &House, watch: &Watch) -> Result<TickDone, StoreError> {
+    let now = house.clock.now();
+    let name = watch.target.name.as_str();
+    let carried = {
+        let mut store = house.store.lock();
+        store.acquire_lease(name, &house.owner, now, lease_s(watch))?;
+        store.latest_frames(name)?
+    };
+    let request = SweepRequest {
+        target: &watch.target,
+        endpoint: &watch.endpoint,
+        databases: &watch.databases,
+        metrics: &house.metrics,
+        budget: &watch.budget,
+        carried: &carried,
+        now,
+        all_due: watch.all_due,
+    };
+    let mut snapshot = sweep(&request).await;
+    privacy::apply(&mut snapshot, watch.statement_text);
+    let snapshot = Arc::new(snapshot);
+    let mut store = house.store.lock();
+    for _ in 1..CONFLICTS {
+        match decide_and_commit(&mut store, house, watch, &snapshot) {
+            Err(StoreError::Conflict { .. }) => {}
+            other => return other,
+        }
+    }
+    decide_and_commit(&mut store, house, watch, &snapshot)
+}
+
+/// A lease outlives two missed ticks and a slow sweep, and not more: a crashed process must not block its successor long.
+fn lease_s(watch: &Watch) -> u64 {
+    (watch.decide.every_s * 2).clamp(60, 1800)
+}
+
+fn decide_and_commit(store: &mut Store, house: &House, watch: &Watch, snapshot: &Arc<Snapshot>) -> Result<TickDone, StoreError> {
+    let name = watch.target.name.as_str();
+    let book = store.book(name)?;
+    let windows = house.rules.windows();
+    let basis = basis(store, snapshot.clone(), book, &windows)?;
+    let (outcomes, decision) = turn(&basis, &house.rules, &watch.wishes, &watch.decide);
+    let id = store.commit(&TickCommit {
+        target: name,
+        owner: &house.owner,
+        now: snapshot.taken_at,
+        snapshot,
+        outcomes: &outcomes,
+        decision: &decision,
+        base_version: basis.book.version,
+    })?;
+    Ok(TickDone { id, basis, outcomes, decision })
+}
+
+/// Gathers what a tick decides from: for each frame the reading before it, and the frames that windows ask for.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn basis(
+    store: &Store,
+    snapshot: Arc<Snapshot>,
+    book: Book,
+    windows: &BTreeMap<u64, std::collections::BTreeSet<String>>,
+) -> Result<Basis, StoreError> {
+    let target = snapshot.target.name.clone();
+    let previous = readings_before(store, &target, &snapshot)?;
+    let mut past = BTreeMap::new();
+    for (window_s, frames) in windows {
+        let names: Vec<String> = frames.iter().cloned().collect();
+        let at = snapshot.taken_at - TimeDelta::seconds(*window_s as i64);
+        let slack_s = (*window_s as f64 * WINDOW_SLACK).max(120.0) as u64;
+        // The reading nearest to the asked time from below; when none is that old, one a little younger will do.
+        past.insert(*window_s, store.frames_before(&target, &names, at + TimeDelta::seconds(slack_s as i64 / 2), slack_s)?);
+    }
+    Ok(Basis { snapshot, previous, past: Arc::new(past), book })
+}
+
+fn readings_before(store: &Store, target: &str, snapshot: &Snapshot) -> Result<BTreeMap<String, Arc<Frame>>, StoreError> {
+    let mut by_time: BTreeMap<DateTime<Utc>, Vec<String>> = BTreeMap::new();
+    for (name, reading) in &snapshot.frames {
+        if let Some(frame) = reading.frame() {
+            by_time.entry(frame.as_of).or_default().push(name.clone());
+        }
+    }
+    let mut previous = BTreeMap::new();
+    for (as_of, names) in by_time {
+        previous.extend(store.frames_before(target, &names, as_of - TimeDelta::milliseconds(1), EARLIER_S)?);
+    }
+    Ok(previous)
+}
+
+/// How old the reading before may be, in seconds: over that a rate would be an average over a day or more and hide
+/// what happened in it.
+const EARLIER_S: u64 = 86_400;

@@ -1,0 +1,56 @@
+//! `check --format json`: the stable form for scripts. Keys are only ever added.
+
+use serde_json::{Value, json};
+
+use crate::app::report::{Report, Row};
+use crate::model::ActionRequest;
+
+/// One document.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let snapshot = &report.snapshot;
+    let document = json!({
+        "target": snapshot.target.name,
+        "taken_at": snapshot.taken_at,
+        "server_version": snapshot.server.as_ref().map(|s| s.short_version()),
+        "findings": report.rows().iter().map(finding).collect::<Vec<_>>(),
+        "outcomes": report.outcomes.iter().map(|o| json!({
+            "rule": o.meta.id,
+            "outcome": o.outcome.word(),
+            "reason": o.outcome.reason(),
+        })).collect::<Vec<_>>(),
+        "exit_code": report.exit_code(),
+        "cost": snapshot.cost,
+    });
+    format!("{document:#}\n")
+}
+
+fn finding(row: &Row<'_>) -> Value {
+    let f = row.finding;
+    json!({
+        "rule": row.meta.id,
+        "severity": f.severity,
+        "tier": row.meta.tier,
+        "state": row.alert.map(|a| a.state),
+        "subject": f.subject,
+        "summary": f.summary,
+        "detail": f.detail,
+        "evidence": f.evidence,
+        "actions": f.actions.iter().map(action).collect::<Vec<_>>(),
+        "links": f.links,
+        "runbook": row.meta.runbook,
+    })
+}
+
+fn action(request: &ActionRequest) -> Value {
+    let kind = crate::model::action::kind(&request.kind).ok();
+    json!({
+        "kind": request.kind,
+        "sql": request.sql().ok().flatten(),
+        "undo": request.undo().ok().flatten(),
+        "risk": kind.map(|k| k.risk),
+        "lock": kind.map(|k| k.lock),
+        "params": request.params,
+        "why": request.why,
+    })
+}

@@ -1,0 +1,71 @@
+//! `config`: whether a config can be used, what it means, and one to start from.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::shared::{load_rules, show_problems};
+use super::term::{self, GOOD, styled};
+use crate::app::report::exit;
+use crate::clock::Clock;
+use crate::config::{self, Around};
+use crate::env::Env;
+use crate::model::RuleMeta;
+use crate::rules::check_overrides;
+
+/// Check a config, or print one to start from
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Say everything that is wrong with a config, and what its windows mean
+    Check {
+        /// The config
+        file: PathBuf,
+    },
+    /// Print a small config with comments
+    Example,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Example => {
+            term::out(config::EXAMPLE);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { file } => {
+            let env = Env::real();
+            let loaded = config::load(file, &env);
+            let mut problems = loaded.problems;
+            if let Some(config) = &loaded.config {
+                let rules = load_rules(&config.rules.files);
+                problems.extend(check_overrides(&rules.set, &config.rules.overrides, &file.display().to_string()));
+                problems.extend(rules.problems.iter().filter(|p| p.is_error()).cloned());
+                let metas: Vec<&RuleMeta> = rules.set.iter().map(|r| r.meta()).collect();
+                let name = file.display().to_string();
+                let around = Around {
+                    rules: &metas,
+                    frames: rules.set.catalog(),
+                    now: Clock::System.now(),
+                    local: config::machine_zone(&env),
+                    file: &name,
+                };
+                problems.extend(config::check_notes(config, &around));
+            }
+            show_problems(problems.iter(), &loaded.sources);
+            let errors = problems.iter().filter(|p| p.is_error()).count();
+            if errors > 0 {
+                term::out(&format!("{errors} {}\n", if errors == 1 { "error" } else { "errors" }));
+                return Ok(ExitCode::from(exit::WARNING));
+            }
+            if let Some(config) = loaded.config {
+                let (targets, channels, windows) = (config.targets.len(), config.channels.len(), config.windows.len());
+                term::out(&format!("{}  {targets} targets, {channels} channels, {windows} windows\n", styled(GOOD, "ok")));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `demo`: a throw-away server with a small sick database, watched until its troubles show by name.
+//!
+//! With no server to be had, a recorded snapshot of the same database is shown instead, and the demo says so.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Notify;
+
+use super::check;
+use super::shared::load_rules;
+use super::term::{self, BOLD, DIM, styled};
+use crate::app::house::{House, SharedStore, Watch};
+use crate::app::oneshot::{self, OneShot};
+use crate::app::report::{Earlier, Report};
+use crate::app::setup::{self, Rules};
+use crate::app::{service, tick};
+use crate::clock::Clock;
+use crate::collect::Sample;
+use crate::deliver::channels::{self, Terminal};
+use crate::deliver::render::Look;
+use crate::demo::{Cluster, Search, obtain, sick};
+use crate::model::{Outcome, Route, State};
+use crate::store::Store;
+use crate::yaml;
+
+/// Watch a throw-away server with a sick database until its troubles show
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder with PostgreSQL server binaries; else they are looked for, and fetched when there are none
+    #[arg(long, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+    /// Major version of the server
+    #[arg(long, value_name = "N")]
+    major: Option<u32>,
+    /// How many ticks
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=100))]
+    ticks: u32,
+    /// How far apart
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = check::duration)]
+    every: f64,
+    /// Show the recorded snapshot, without a server
+    #[arg(long)]
+    replay: bool,
+}
+
+/// A sample of the sick database, for machines that can have no server.
+const RECORDED: &[u8] = include_bytes!("demo/recorded.json.gz");
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.replay {
+        return replay();
+    }
+    say("looking for PostgreSQL server binaries");
+    let search = Search { explicit: args.pg_bin.clone(), ..Search::here(args.major) };
+    let binaries = match obtain(&search, &|line| say(line)) {
+        Ok(binaries) => binaries,
+        Err(problem) => {
+            say(&crate::app::chain(&problem));
+            say("no server can be had here, so a recorded snapshot is shown instead");
+            return replay();
+        }
+    };
+    say(&format!("starting a throw-away PostgreSQL {}", binaries.version));
+    let cluster = Cluster::start(&binaries, &sick::options()).context("the server cannot be started")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let shown = runtime.block_on(async {
+        tokio::select! {
+            shown = show(args, &cluster) => shown,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    });
+    say("stopping the server and removing its files");
+    drop(runtime);
+    drop(cluster);
+    shown?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
+    say("making its database `shop` sick: sessions that hold and wait, dead rows, idle indexes, ...");
+    cluster.create_steward().await?;
+    let sickness = sick::sicken(cluster).await?;
+    let folder = tempfile::tempdir()?;
+    let dsn = cluster.dsn(sick::DATABASE, crate::demo::cluster::STEWARD);
+    let house = house(&dsn, folder.path(), args.every)?;
+    let watch = house.watches.first().context("no target")?;
+    say(&format!(
+        "watching as a role with pg_monitor: {} ticks, {} apart; every rule's `for` is cut to one tick\n",
+        args.ticks,
+        pgsteward_helpers::span(args.every)
+    ));
+    let mut last = None;
+    for n in 1..=args.ticks {
+        sickness.workload(n).await?;
+        let done = tick::tick(&house, watch).await?;
+        let alerts = done.decision.book.alerts.values();
+        let firing = alerts.filter(|a| a.state == State::Firing).count();
+        let findings: usize = done.outcomes.iter().map(|o| if let Outcome::Ok(e) = &o.outcome { e.findings.len() } else { 0 }).sum();
+        let cost = &done.basis.snapshot.cost;
+        let line = format!(
+            "tick {n} of {}: {findings} findings, {firing} alerts firing, {} notices; it cost the server {} ms",
+            args.ticks,
+            done.decision.notices.len(),
+            cost.server_ms.round()
+        );
+        term::out(&format!("{}\n\n", styled(BOLD, &line)));
+        service::deliver(&house, Duration::from_secs(10)).await;
+        last = Some(done);
+        if n < args.ticks {
+            tokio::time::sleep(Duration::from_secs_f64(args.every)).await;
+        }
+    }
+    if let Some(done) = last {
+        let report = Report {
+            snapshot: done.basis.snapshot.clone(),
+            outcomes: done.outcomes,
+            decision: done.decision,
+            earlier: Earlier::Stored(args.every),
+        };
+        term::out(&format!("{}\n\n", styled(BOLD, "What `pgsteward check --advice` says of it")));
+        term::out(&check::page(&report, true));
+    }
+    Ok(())
+}
+
+/// A house of one target with a console, its state in a folder that goes with the demo.
+fn house(dsn: &str, folder: &Path, every_s: f64) -> anyhow::Result<House> {
+    let Rules { set, metrics, .. } = load_rules(&[]);
+    let clock = Clock::System;
+    let terminal =
+        Terminal { writer: Arc::new(Mutex::new(anstream::stdout())), look: Look { colour: term::colours(), width: term::width() } };
+    Ok(House {
+        owner: "demo".into(),
+        seed: 1,
+        clock,
+        store: SharedStore::new(Store::open(&setup::store_path(folder))?),
+        rules: Arc::new(set),
+        metrics: Arc::new(metrics),
+        channels: BTreeMap::from([("console".to_string(), console(&terminal)?)]),
+        watches: vec![watch(dsn, every_s)?],
+        announced: Notify::new(),
+        spread: false,
+        keep_s: 3_600,
+        max_bytes: 1 << 30,
+    })
+}
+
+fn watch(dsn: &str, every_s: f64) -> anyhow::Result<Watch> {
+    let mut watch = setup::watch_of_dsn(dsn)?;
+    watch.target.name = "demo".into();
+    watch.decide.target.name = "demo".into();
+    watch.decide.every_s = every_s.ceil() as u64;
+    watch.decide.route = Route { channels: vec!["console".into()], ..Route::default() };
+    watch.wishes.for_at_most_s = Some(watch.decide.every_s);
+    watch.wishes.packs.insert("classic".into());
+    Ok(watch)
+}
+
+/// The console channel, set up as a config would.
+fn console(terminal: &Terminal) -> anyhow::Result<Arc<dyn crate::deliver::Channel>> {
+    let kind = channels::KINDS.iter().find(|k| k.name == "console").context("there is no console channel")?;
+    let node = yaml::parse("demo", "{}").map_err(|p| anyhow::anyhow!("{p}"))?;
+    let mut fields = yaml::Fields::open("demo", &node, "a channel").map_err(|p| anyhow::anyhow!("{p}"))?;
+    let settings = (kind.settings)("demo", &mut fields).context("the console channel has settings of its own")?;
+    Ok(Arc::from(settings.build("console", terminal)))
+}
+
+fn replay() -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("recorded.json.gz");
+    std::fs::write(&path, RECORDED)?;
+    let sample = Sample::read(&path)?;
+    let Rules { set, metrics, .. } = load_rules(&[]);
+    let watch = watch("host=localhost", 3.0)?;
+    let shot =
+        OneShot { clock: &Clock::System, watch: &watch, metrics: &metrics, rules: &set, store: None, interval_s: 1.0, progress: &|_| () };
+    say(&format!("recorded at {}\n", sample.snapshot.taken_at.format("%F %TZ")));
+    let (basis, earlier) = oneshot::basis_of(sample);
+    term::out(&check::page(&oneshot::report(&shot, &basis, earlier), true));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(line: &str) {
+    term::err(&format!("{}\n", styled(DIM, line)));
+}

@@ -1,0 +1,157 @@
+//! `docs` (hidden): writes the reference pages from the code, so that they cannot drift. A test compares them.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use super::frames::kind;
+use crate::app::setup;
+use crate::deliver::channels;
+use crate::model::action::{KINDS, ParamKind};
+use crate::model::{FrameDef, MissingReason, RuleMeta, Sensitivity, SettingValue};
+
+/// Write the reference pages
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder
+    #[arg(default_value = "docs/reference")]
+    out: PathBuf,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&args.out)?;
+    for (name, text) in pages() {
+        let path = args.out.join(name);
+        std::fs::write(&path, text).with_context(|| format!("`{}` cannot be written", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All pages: file name and text.
+pub fn pages() -> Vec<(&'static str, String)> {
+    let rules = setup::load_rules(&[]);
+    let mut metas: Vec<&RuleMeta> = rules.set.iter().map(|r| r.meta()).collect();
+    metas.sort_by_key(|m| (&m.category, &m.id));
+    let defs: Vec<&FrameDef> = rules.set.catalog().frames().map(AsRef::as_ref).collect();
+    vec![
+        ("frames.md", frames(&defs)),
+        ("rules.md", rules_page(&metas)),
+        ("actions.md", actions()),
+        ("channels.md", channels_page()),
+        ("cli.md", cli()),
+    ]
+}
+
+const HEAD: &str = "<!-- Made from the code by `cargo run -- docs`; do not edit. -->\n\n";
+
+fn frames(defs: &[&FrameDef]) -> String {
+    let mut text = format!("{HEAD}# Frames: what rules can read\n\n");
+    text.push_str("A value that a server does not have is unknown, never zero. A frame that could not be read is missing, with one of these reasons: ");
+    text.push_str(&MissingReason::ALL.map(|r| format!("`{r}`")).join(", "));
+    text.push_str(".\n");
+    for def in defs {
+        let key = if def.key.is_empty() { "one row a server".to_string() } else { format!("one row a {}", def.key.join(", ")) };
+        let _ = writeln!(text, "\n## {}\n\n{} ({key})\n\n| column | kind | unit | doc |\n|---|---|---|---|", def.name, def.doc);
+        for c in &def.columns {
+            let shy = if c.sensitivity == Sensitivity::Public { "" } else { " (sensitive)" };
+            let _ = writeln!(text, "| {} | {} | {} | {}{shy} |", c.name, kind(c.kind), c.unit, c.doc.replace('|', "\\|"));
+        }
+    }
+    text
+}
+
+fn rules_page(metas: &[&RuleMeta]) -> String {
+    let mut text = format!(
+        "{HEAD}# Shipped rules\n\n{} rules. Tiers: `page` wakes somebody, `ticket` waits for working hours, `advice` stands in the report.\n",
+        metas.len()
+    );
+    let mut category = "";
+    for m in metas {
+        if m.category != category {
+            category = &m.category;
+            let _ = writeln!(text, "\n## {category}");
+        }
+        let _ = writeln!(text, "\n### {}\n\n{} (`{}`, pack `{}`)\n", m.id, m.title, m.tier, m.pack);
+        let inputs: Vec<String> = m.inputs.iter().map(|i| format!("`{i}`")).collect();
+        let _ = writeln!(text, "Reads {}.\n", inputs.join(", "));
+        for s in &m.settings {
+            let default = match &s.default {
+                SettingValue::Number(v) => s.unit.show(*v),
+                SettingValue::Flag(v) => v.to_string(),
+                SettingValue::Text(v) => v.clone(),
+            };
+            let _ = writeln!(text, "- `{}` (default {default}): {}", s.name, s.doc);
+        }
+        let _ = writeln!(text, "\n{}", m.runbook.trim());
+    }
+    text
+}
+
+fn actions() -> String {
+    let mut text = format!("{HEAD}# Actions: what rules can advise\n\nNothing is run: the SQL is shown, to be read and pasted.\n");
+    for k in KINDS {
+        let risk = serde_json::to_value(k.risk).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "\n## {}\n\n{}. Risk {risk}{}.\n",
+            k.name,
+            k.doc,
+            if k.lock.is_empty() { String::new() } else { format!(", takes `{}`", k.lock) }
+        );
+        for p in k.params {
+            let values = match p.kind {
+                ParamKind::Flag => "true or false".to_string(),
+                ParamKind::Integer(low, high) => format!("integer {low}..{high}"),
+                ParamKind::Number(low, high) => format!("number {low}..{high}"),
+                ParamKind::Word(words) => words.join(", "),
+                ParamKind::Text => "text".into(),
+            };
+            let _ = writeln!(text, "- `{}` ({values}): {}", p.name, p.doc);
+        }
+        if !k.precondition.is_empty() {
+            let _ = writeln!(text, "\nBefore: {}. After: {}.", k.precondition, k.verify);
+        }
+    }
+    text
+}
+
+fn channels_page() -> String {
+    let mut text = format!("{HEAD}# Channels\n");
+    for k in channels::KINDS {
+        let _ = writeln!(text, "\n## {}\n\n{}\n\n```yaml\n{}\n```", k.name, k.doc, k.example.trim_end());
+    }
+    text
+}
+
+fn cli() -> String {
+    let mut text = format!("{HEAD}# Commands\n");
+    let mut root = super::Cli::command();
+    root.build();
+    help(&mut root, &mut text);
+    text
+}
+
+fn help(command: &mut clap::Command, text: &mut String) {
+    let name = command.get_bin_name().unwrap_or("pgsteward").to_string();
+    let shown = command.clone().term_width(100).render_long_help().to_string();
+    let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+    let _ = writeln!(text, "\n## {name}\n\n```text\n{}\n```", lines.join("\n").trim_end());
+    for sub in command.get_subcommands_mut().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+        help(sub, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn reference_pages_are_fresh() {
+        for (name, text) in super::pages() {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference").join(name);
+            let there = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(there == text, "docs/reference/{name} is stale: run `cargo run -- docs`");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the terminal can show: width, colours, sparklines. Everything printed goes through `out`, which drops colours
+//! where they would not be understood (no terminal, `NO_COLOR`) and survives a closed pipe.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::model::Severity;
+
+/// Prints to standard output. A closed pipe ends the output, not the program.
+pub fn out(text: &str) {
+    let mut stdout = anstream::stdout();
+    // Nobody is left to tell when the reader of our output has gone.
+    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Prints to standard error: progress and problems, so that standard output stays clean for scripts.
+pub fn err(text: &str) {
+    let mut stderr = anstream::stderr();
+    drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
+}
+
+/// Whether standard output understands colours.
+#[must_use]
+pub fn colours() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// Columns to fill: the terminal's, or 110 where there is none; never under 60 nor over 160.
+#[must_use]
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(110, |(width, _)| usize::from(width.0)).clamp(60, 160)
+}
+
+/// The style of a severity.
+#[must_use]
+pub fn severity_style(severity: Severity) -> Style {
+    match severity {
+        Severity::Critical => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
+        Severity::Warning => Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
+        Severity::Info => Style::new().bold().fg_color(Some(AnsiColor::Cyan.into())),
+    }
+}
+
+/// Bold.
+pub const BOLD: Style = Style::new().bold();
+/// Less important.
+pub const DIM: Style = Style::new().dimmed();
+/// Good.
+pub const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+
+/// Text in a style. The codes are dropped by `out` where they would not be understood.
+#[must_use]
+pub fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Columns that a text takes, colour codes not counted.
+#[must_use]
+pub fn shown_width(text: &str) -> usize {
+    textwrap::core::display_width(text)
+}
+
+/// `left` and `right` at the two ends of a line; on a line of its own where both do not fit.
+#[must_use]
+pub fn ends(left: &str, right: &str, width: usize) -> String {
+    if right.is_empty() {
+        return left.to_string();
+    }
+    let room = width.saturating_sub(shown_width(left) + shown_width(right));
+    if room < 2 { format!("{left}\n   {right}") } else { format!("{left}{}{right}", " ".repeat(room)) }
+}
+
+/// Text wrapped to the width, each line behind `first` or `rest`.
+#[must_use]
+pub fn wrapped(text: &str, first: &str, rest: &str, width: usize) -> String {
+    textwrap::fill(text, textwrap::Options::new(width).initial_indent(first).subsequent_indent(rest).break_words(false))
+}
+
+/// A bar of `share` (0..1) in `cells` columns, to the eighth of a column.
+#[must_use]
+pub fn bar(share: f64, cells: usize) -> String {
+    let eighths = (share.clamp(0.0, 1.0) * cells as f64 * 8.0).round() as usize;
+    let (full, rest) = (eighths / 8, eighths % 8);
+    let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][rest];
+    let used = full + usize::from(rest > 0);
+    format!("{}{part}{}", "█".repeat(full), "░".repeat(cells.saturating_sub(used)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_as_long_as_asked() {
+        assert_eq!(bar(0.0, 4), "░░░░");
+        assert_eq!(bar(0.5, 4), "██░░");
+        assert_eq!(bar(0.53, 4), "██▏░");
+        assert_eq!(bar(7.0, 4), "████");
+    }
+
+    #[test]
+    fn both_ends_share_a_line_while_they_fit() {
+        assert_eq!(ends("ab", "cd", 8), "ab    cd");
+        assert_eq!(ends("abcdef", "cd", 8), "abcdef\n   cd");
+    }
+}
