@@ -1,6 +1,5 @@
 //! `docs` (hidden): writes the reference pages from the code, so that they cannot drift. A test compares them.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,6 +44,11 @@ pub fn pages() -> Vec<(&'static str, String)> {
     ]
 }
 
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
 const HEAD: &str = "<!-- Made from the code by `cargo run -- docs`; do not edit. -->\n\n";
 
 fn frames(defs: &[&FrameDef]) -> String {
@@ -54,10 +58,10 @@ fn frames(defs: &[&FrameDef]) -> String {
     text.push_str(".\n");
     for def in defs {
         let key = if def.key.is_empty() { "one row a server".to_string() } else { format!("one row a {}", def.key.join(", ")) };
-        let _ = writeln!(text, "\n## {}\n\n{} ({key})\n\n| column | kind | unit | doc |\n|---|---|---|---|", def.name, def.doc);
+        line(&mut text, &format!("\n## {}\n\n{} ({key})\n\n| column | kind | unit | doc |\n|---|---|---|---|", def.name, def.doc));
         for c in &def.columns {
             let shy = if c.sensitivity == Sensitivity::Public { "" } else { " (sensitive)" };
-            let _ = writeln!(text, "| {} | {} | {} | {}{shy} |", c.name, kind(c.kind), c.unit, c.doc.replace('|', "\\|"));
+            line(&mut text, &format!("| {} | {} | {} | {}{shy} |", c.name, kind(c.kind), c.unit, c.doc.replace('|', "\\|")));
         }
     }
     text
@@ -72,20 +76,20 @@ fn rules_page(metas: &[&RuleMeta]) -> String {
     for m in metas {
         if m.category != category {
             category = &m.category;
-            let _ = writeln!(text, "\n## {category}");
+            line(&mut text, &format!("\n## {category}"));
         }
-        let _ = writeln!(text, "\n### {}\n\n{} (`{}`, pack `{}`)\n", m.id, m.title, m.tier, m.pack);
+        line(&mut text, &format!("\n### {}\n\n{} (`{}`, pack `{}`)\n", m.id, m.title, m.tier, m.pack));
         let inputs: Vec<String> = m.inputs.iter().map(|i| format!("`{i}`")).collect();
-        let _ = writeln!(text, "Reads {}.\n", inputs.join(", "));
+        line(&mut text, &format!("Reads {}.\n", inputs.join(", ")));
         for s in &m.settings {
             let default = match &s.default {
                 SettingValue::Number(v) => s.unit.show(*v),
                 SettingValue::Flag(v) => v.to_string(),
                 SettingValue::Text(v) => v.clone(),
             };
-            let _ = writeln!(text, "- `{}` (default {default}): {}", s.name, s.doc);
+            line(&mut text, &format!("- `{}` (default {default}): {}", s.name, s.doc));
         }
-        let _ = writeln!(text, "\n{}", m.runbook.trim());
+        line(&mut text, &format!("\n{}", m.runbook.trim()));
     }
     text
 }
@@ -94,12 +98,14 @@ fn actions() -> String {
     let mut text = format!("{HEAD}# Actions: what rules can advise\n\nNothing is run: the SQL is shown, to be read and pasted.\n");
     for k in KINDS {
         let risk = serde_json::to_value(k.risk).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "\n## {}\n\n{}. Risk {risk}{}.\n",
-            k.name,
-            k.doc,
-            if k.lock.is_empty() { String::new() } else { format!(", takes `{}`", k.lock) }
+        line(
+            &mut text,
+            &format!(
+                "\n## {}\n\n{}. Risk {risk}{}.\n",
+                k.name,
+                k.doc,
+                if k.lock.is_empty() { String::new() } else { format!(", takes `{}`", k.lock) }
+            ),
         );
         for p in k.params {
             let values = match p.kind {
@@ -109,10 +115,10 @@ fn actions() -> String {
                 ParamKind::Word(words) => words.join(", "),
                 ParamKind::Text => "text".into(),
             };
-            let _ = writeln!(text, "- `{}` ({values}): {}", p.name, p.doc);
+            line(&mut text, &format!("- `{}` ({values}): {}", p.name, p.doc));
         }
         if !k.precondition.is_empty() {
-            let _ = writeln!(text, "\nBefore: {}. After: {}.", k.precondition, k.verify);
+            line(&mut text, &format!("\nBefore: {}. After: {}.", k.precondition, k.verify));
         }
     }
     text
@@ -121,7 +127,7 @@ fn actions() -> String {
 fn channels_page() -> String {
     let mut text = format!("{HEAD}# Channels\n");
     for k in channels::KINDS {
-        let _ = writeln!(text, "\n## {}\n\n{}\n\n```yaml\n{}\n```", k.name, k.doc, k.example.trim_end());
+        line(&mut text, &format!("\n## {}\n\n{}\n\n```yaml\n{}\n```", k.name, k.doc, k.example.trim_end()));
     }
     text
 }
@@ -138,7 +144,7 @@ fn help(command: &mut clap::Command, text: &mut String) {
     let name = command.get_bin_name().unwrap_or("pgsteward").to_string();
     let shown = command.clone().term_width(100).render_long_help().to_string();
     let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
-    let _ = writeln!(text, "\n## {name}\n\n```text\n{}\n```", lines.join("\n").trim_end());
+    line(text, &format!("\n## {name}\n\n```text\n{}\n```", lines.join("\n").trim_end()));
     for sub in command.get_subcommands_mut().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
         help(sub, text);
     }
