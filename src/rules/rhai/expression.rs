@@ -101,12 +101,13 @@ impl Expression {
     pub(in crate::rules) fn limit(&self) -> Option<String> {
         let [Stmt::Expr(root)] = self.ast.statements() else { return None };
         let Expr::FnCall(call, _) = &**root else { return None };
-        let [Expr::Variable(name, ..), limit] = &call.args[..] else { return None };
-        if name.1 != "value" || !matches!(call.name.as_str(), ">" | ">=" | "<" | "<=") || self.text.contains('\n') {
+        let [Expr::Variable(name, ..), _] = &call.args[..] else { return None };
+        if name.1 != "value" || !matches!(call.name.as_str(), ">" | ">=" | "<" | "<=") {
             return None;
         }
-        let start = limit.start_position().position()?.checked_sub(1)?;
-        Some(self.text.chars().skip(start).collect())
+        // Positions inside the right side are of no use: that of a sum is its operator.
+        let right = self.text.trim_start().strip_prefix("value")?.trim_start().strip_prefix(call.name.as_str())?;
+        Some(right.trim().to_string())
     }
 }
 

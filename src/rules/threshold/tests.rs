@@ -79,6 +79,14 @@ fn a_rule_finds_says_and_advises() {
 }
 
 #[test]
+fn the_limit_of_a_condition_may_be_computed() {
+    let text = DEAD.replace("critical: value > settings.crit", "critical: value > settings.crit * 2 - 1");
+    let evaluation = judge(&text, World::empty().with("tables", &[&[("dead", N(1e7))]]));
+    assert_eq!(evaluation.findings[0].severity, Severity::Critical);
+    assert_eq!(evaluation.findings[0].evidence[0].threshold, Some(9.0));
+}
+
+#[test]
 fn what_it_declares_is_read() {
     let rule = rule(DEAD);
     let meta = rule.meta();
