@@ -94,7 +94,13 @@ pub fn basis_of(sample: Sample) -> (Basis, Earlier) {
 #[must_use]
 pub fn report(shot: &OneShot<'_>, basis: &Basis, earlier: Earlier) -> Report {
     let (outcomes, decision) = turn(basis, shot.rules, &shot.watch.wishes, &shot.watch.decide);
-    Report { snapshot: basis.snapshot.clone(), outcomes, decision, earlier }
+    Report { snapshot: basis.snapshot.clone(), outcomes, decision, earlier, grants: grants(shot.metrics) }
+}
+
+/// The grants that show more of a frame than `pg_monitor` does.
+#[must_use]
+pub fn grants(metrics: &[Metric]) -> BTreeMap<String, String> {
+    metrics.iter().filter(|m| !m.grant.is_empty()).map(|m| (m.frame.name.clone(), m.grant.clone())).collect()
 }
 
 async fn sample(shot: &OneShot<'_>, metrics: &[Metric]) -> Snapshot {

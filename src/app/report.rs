@@ -1,6 +1,7 @@
 //! One look at a server as a person wants it: findings worst first, what could not be told, and the exit code. Pure;
 //! `cli` renders it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert;
@@ -17,6 +18,8 @@ pub struct Report {
     pub decision: Decision,
     /// Where the earlier reading came from.
     pub earlier: Earlier,
+    /// The grant that would show more, by frame; only for frames that `pg_monitor` sees but in part.
+    pub grants: BTreeMap<String, String>,
 }
 
 /// Where the reading came from that counters are held against.
@@ -90,6 +93,11 @@ impl Report {
                 Some((outcome.outcome.reason(), remedy))
             }
             Outcome::Error(message) => Some((message.clone(), None)),
+            Outcome::Ok(evaluation) if evaluation.unknown > 0 => {
+                let from = outcome.meta.from.as_deref().unwrap_or_default();
+                let grant = self.grants.get(from)?;
+                Some((format!("{} of {from} hold values that the role may not see", evaluation.unknown), Some(grant.clone())))
+            }
             Outcome::Ok(_) | Outcome::Skipped(_) => None,
         };
         self.outcomes
@@ -116,7 +124,7 @@ impl Report {
         match self.rows().first().map(|row| row.finding.severity) {
             Some(Severity::Critical) => exit::CRITICAL,
             Some(Severity::Warning) => exit::WARNING,
-            _ if !self.reached() || self.blind().iter().any(|b| b.meta.tier == Tier::Page) => exit::UNKNOWN,
+            _ if !self.reached() || self.outcomes.iter().any(is_blind_page) => exit::UNKNOWN,
             _ => exit::OK,
         }
     }
@@ -127,6 +135,11 @@ impl Report {
         self.outcomes.retain(|outcome| outcome.meta.tier == tier);
         self
     }
+}
+
+/// A page-tier rule that did not come to an end; one that could not judge single rows has.
+fn is_blind_page(outcome: &RuleOutcome) -> bool {
+    outcome.meta.tier == Tier::Page && matches!(outcome.outcome, Outcome::NoData(_) | Outcome::Error(_))
 }
 
 fn order<'a>(row: &Row<'a>) -> (std::cmp::Reverse<Severity>, Tier, &'a str, String) {

@@ -23,8 +23,9 @@ use crate::clock::Clock;
 use crate::collect::Sample;
 use crate::deliver::channels::{self, Terminal};
 use crate::deliver::render::Look;
+use crate::demo::cluster::STEWARD;
 use crate::demo::{Cluster, Search, obtain, sick};
-use crate::model::{Outcome, Route, State};
+use crate::model::{Outcome, Route, RuleOverride, SettingValue, State};
 use crate::store::Store;
 use crate::yaml;
 
@@ -46,6 +47,9 @@ pub struct Args {
     /// Show the recorded snapshot, without a server
     #[arg(long)]
     replay: bool,
+    /// Write the last tick's sample, as the recorded one was made
+    #[arg(long, value_name = "FILE", hide = true)]
+    record: Option<PathBuf>,
 }
 
 /// A sample of the sick database, for machines that can have no server.
@@ -86,11 +90,13 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
     cluster.create_steward().await?;
     let sickness = sick::sicken(cluster).await?;
     let folder = tempfile::tempdir()?;
-    let dsn = cluster.dsn(sick::DATABASE, crate::demo::cluster::STEWARD);
+    cluster.grant_reading().await?;
+    let dsn = cluster.dsn(sick::DATABASE, STEWARD);
     let house = house(&dsn, folder.path(), args.every)?;
     let watch = house.watches.first().context("no target")?;
     say(&format!(
-        "watching as a role with pg_monitor: {} ticks, {} apart; every rule's `for` is cut to one tick\n",
+        "watching as a role with pg_monitor and pg_read_all_data: {} ticks, {} apart. A demo has seconds where life has hours: every\n\
+         rule's `for` is cut to one tick, some limits to seconds; what is true of any throw-away server is left out\n",
         args.ticks,
         pgsteward_helpers::span(args.every)
     ));
@@ -121,7 +127,12 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
             outcomes: done.outcomes,
             decision: done.decision,
             earlier: Earlier::Stored(args.every),
+            grants: oneshot::grants(&house.metrics),
         };
+        if let Some(path) = &args.record {
+            let previous = done.basis.previous.iter().map(|(name, frame)| (name.clone(), frame.as_ref().clone())).collect();
+            Sample::new(done.basis.snapshot.as_ref().clone(), previous).write(path)?;
+        }
         term::out(&format!("{}\n\n", styled(BOLD, "What `pgsteward check --advice` says of it")));
         term::out(&check::page(&report, true));
     }
@@ -158,7 +169,28 @@ fn watch(dsn: &str, every_s: f64) -> anyhow::Result<Watch> {
     watch.decide.route = Route { channels: vec!["console".into()], ..Route::default() };
     watch.wishes.for_at_most_s = Some(watch.decide.every_s);
     watch.wishes.packs.insert("classic".into());
+    watch.wishes.overrides = impatience();
     Ok(watch)
+}
+
+/// Limits that a demo of seconds can reach, and rules that are true of any throw-away server and say nothing of this one.
+fn impatience() -> Vec<RuleOverride> {
+    let limit = |rule: &str, settings: &[(&str, f64)]| RuleOverride {
+        rule: Some(rule.into()),
+        settings: settings.iter().map(|(name, value)| ((*name).to_string(), SettingValue::Number(*value))).collect(),
+        ..RuleOverride::default()
+    };
+    let off =
+        |rule: &str| RuleOverride { rule: Some(rule.into()), enabled: Some(false), why: Some("a demo".into()), ..RuleOverride::default() };
+    vec![
+        limit("idle_in_transaction", &[("warn", 3.0), ("crit", 900.0)]),
+        limit("blocked_sessions", &[("wait", 2.0)]),
+        limit("prepared_transaction_old", &[("warn", 3.0)]),
+        limit("slot_inactive", &[("bytes", 0.0)]),
+        limit("unused_index", &[("stats_age", 1.0)]),
+        off("durability_off"),
+        off("instance_restarted"),
+    ]
 }
 
 /// The console channel, set up as a config would.

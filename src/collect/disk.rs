@@ -39,7 +39,7 @@ pub(super) async fn read(session: &Session, meter: &mut Meter, found: &Capabilit
 
 /// Why it is not there when there was no session.
 pub(super) fn not_here(why: &str) -> Missing {
-    Missing::new(MissingReason::NotApplicable, why.to_string())
+    Missing::new(MissingReason::NotCollected, why.to_string())
         .with_remedy("run pgsteward on the server's machine as a user that may read the data directory, such as postgres")
 }
 

@@ -170,9 +170,9 @@ impl Failure {
             }
             SqlState::QUERY_CANCELED => Missing::new(MissingReason::StatementTimeout, format!("not done after {timeout_ms} ms: {message}"))
                 .with_remedy("raise budget.statement_timeout, or switch the metric off for this server"),
-            SqlState::FEATURE_NOT_SUPPORTED => Missing::new(MissingReason::NotApplicable, message.clone()),
+            SqlState::FEATURE_NOT_SUPPORTED => Missing::new(MissingReason::Version, message.clone()),
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE if found.server.in_recovery == Some(true) => {
-                Missing::new(MissingReason::NotApplicable, message.clone())
+                Missing::new(MissingReason::NotCollected, message.clone())
             }
             _ => Missing::new(MissingReason::ServerError, format!("{message} (SQLSTATE {})", code.code())),
         }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!((denied.reason, denied.remedy.as_deref()), (MissingReason::NoGrant, Some("GRANT pg_monitor TO \"Mon\";")));
         assert_eq!(missing(SqlState::LOCK_NOT_AVAILABLE, false).detail, "a relation that `wal` reads is locked: said");
         assert_eq!(missing(SqlState::QUERY_CANCELED, false).detail, "not done after 5000 ms: said");
-        assert_eq!(missing(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, true).reason, MissingReason::NotApplicable);
+        assert_eq!(missing(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, true).reason, MissingReason::NotCollected);
         assert_eq!(missing(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, false).reason, MissingReason::ServerError);
         let undefined = missing(SqlState::UNDEFINED_COLUMN, false);
         assert_eq!((undefined.reason, undefined.detail.as_str()), (MissingReason::ServerError, "said (SQLSTATE 42703)"));

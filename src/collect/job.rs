@@ -64,7 +64,7 @@ impl<'a> Job<'a> {
     /// The finished frame, or why there is none.
     pub fn finish(self, epoch: &str) -> Reading {
         let Some(as_of) = self.as_of else {
-            let none = || Missing::new(MissingReason::NotApplicable, "there is no database to read it from");
+            let none = || Missing::new(MissingReason::NotCollected, "there is no database to read it from");
             return Reading::Missing(self.refusal.unwrap_or_else(none));
         };
         match Frame::new(self.def, as_of, self.columns.finish()) {
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(job.finish("e"), Reading::Missing(missing("hr: locked")));
         assert_eq!(
             Job::new(&tables, None).finish("e"),
-            Reading::Missing(Missing::new(MissingReason::NotApplicable, "there is no database to read it from"))
+            Reading::Missing(Missing::new(MissingReason::NotCollected, "there is no database to read it from"))
         );
     }
 }

@@ -349,7 +349,7 @@ impl<'a> Sweep<'a> {
                 _ => &[],
             };
             for name in named.iter().filter(unknown) {
-                job.refuse(Some(name), Missing::new(MissingReason::NotApplicable, "the server has no such database"));
+                job.refuse(Some(name), Missing::new(MissingReason::NotCollected, "the server has no such database"));
             }
         }
     }

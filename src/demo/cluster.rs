@@ -170,13 +170,25 @@ impl Cluster {
     /// # Errors
     /// When the server refuses.
     pub async fn create_steward(&self) -> Result<(), Error> {
+        self.as_superuser("CREATE ROLE steward LOGIN; GRANT pg_monitor TO steward", "the role `steward`").await
+    }
+
+    /// Lets [`STEWARD`] read every table too, as bloat estimates and sequences need.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn grant_reading(&self) -> Result<(), Error> {
+        self.as_superuser("GRANT pg_read_all_data TO steward", "a grant to `steward`").await
+    }
+
+    async fn as_superuser(&self, sql: &str, what: &'static str) -> Result<(), Error> {
         let config = self.config("postgres", SUPERUSER);
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(Error::server("a connection"))?;
         let pump = tokio::spawn(connection);
-        let made = client.batch_execute("CREATE ROLE steward LOGIN; GRANT pg_monitor TO steward").await;
+        let done = client.batch_execute(sql).await;
         drop(client);
         pump.abort();
-        made.map_err(Error::server("the role `steward`"))
+        done.map_err(Error::server(what))
     }
 
     /// Stops the server: at once as in a crash (`immediate`), or after ending all sessions. The files stay for `restart`.

@@ -58,7 +58,7 @@ pub enum MissingReason {
     StatementTimeout,
     /// The budget for this server was used up.
     Budget,
-    /// It does not apply to this server (a standby, a primary, an empty slot list).
+    /// It does not apply to this server (a standby's on a primary): proof that what it would show does not exist.
     NotApplicable,
     /// The server answered with another error.
     ServerError,

@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::meta::check_setting;
 use super::{Rule, RuleFile};
 use crate::model::{
-    Book, Catalog, Changes, Frame, Labels, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, RuleOverride, Settings, Severity, Snapshot,
-    State, Target,
+    Book, Catalog, Changes, Evaluation, Frame, Labels, MissingReason, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, RuleOverride,
+    Settings, Severity, Snapshot, State, Target,
 };
 
 /// The pack of rules that a person wrote; always on.
@@ -147,7 +147,18 @@ fn evaluate(entry: &Entry, tick: &TickInput<'_>, overrides: &[&RuleOverride], su
         settings: Arc::new(settings),
     };
     let cap = mine.iter().find_map(|o| o.severity_at_most);
-    lower(run(entry.rule.as_ref(), &input), cap)
+    lower(applicable(run(entry.rule.as_ref(), &input)), cap)
+}
+
+/// A frame that does not apply to this server (a standby's on a primary) proves that its subjects do not exist: that is
+/// an answer, and resolves what was said of them before the server changed its role.
+fn applicable(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::NoData(inputs) if inputs.iter().all(|(_, missing)| missing.reason == MissingReason::NotApplicable) => {
+            Outcome::Ok(Evaluation::default())
+        }
+        other => other,
+    }
 }
 
 /// The last resort: an engine that panics costs its rule one tick, never the program.

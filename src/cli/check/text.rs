@@ -1,7 +1,8 @@
 //! `check` for a person: the worst first, each with why and what to do; then what could not be told.
 
 use crate::app::report::{Blind, Earlier, Report, Row};
-use crate::cli::term::{BOLD, DIM, GOOD, bar, ends, severity_style, styled, wrapped};
+use crate::cli::term::{BOLD, DIM, GOOD, bar, ends, severity_style, shown_width, styled, wrapped};
+use crate::deliver::render::cut;
 use crate::model::{Evidence, Severity, Snapshot, State, Tier, Unit};
 use crate::text::safe;
 use pgsteward_helpers::span;
@@ -19,6 +20,8 @@ pub struct Options {
 
 /// Findings shown of one rule unless all are asked for.
 const PER_RULE: usize = 5;
+/// Columns of the name of a fact; a longer one, an expression, is cut.
+const NAME_WIDTH: usize = 36;
 /// Rules that could not tell, shown unless all are asked for.
 const BLIND_SHOWN: usize = 12;
 
@@ -138,16 +141,20 @@ fn finding(row: &Row<'_>, width: usize) -> String {
     let label = if f.severity == Severity::Info { "ADVICE".to_string() } else { f.severity.as_str().to_uppercase() };
     let subject = if f.subject.is_empty() { String::new() } else { format!("  {}", safe(&f.subject.to_string())) };
     let left = format!("{}  {}{subject}", styled(severity_style(f.severity), &format!("{label:<8}")), styled(BOLD, &meta.id));
-    let mut text = format!("{}\n", ends(&left, &styled(DIM, &timing(row)), width));
+    let mut text = format!("{}\n", ends(&left, &dim(&timing(row)), width));
     text.push_str(&paragraph("   ", &f.summary, width));
     for evidence in f.evidence.iter().take(6) {
-        text.push_str(&fact(evidence));
+        text.push_str(&fact(evidence, width));
     }
     if !f.detail.is_empty() {
         text.push_str(&paragraph("   Why   ", &f.detail, width));
     }
     text.push_str(&advice(row, width));
     text
+}
+
+fn dim(text: &str) -> String {
+    if text.is_empty() { String::new() } else { styled(DIM, text) }
 }
 
 /// When it wakes or tells somebody.
@@ -172,14 +179,17 @@ fn paragraph(first: &str, text: &str, width: usize) -> String {
     format!("{}\n", wrapped(&safe(text), first, &rest, width))
 }
 
-fn fact(evidence: &Evidence) -> String {
+fn fact(evidence: &Evidence, width: usize) -> String {
     let value = evidence.value.map_or("unknown".to_string(), |v| evidence.unit.show(v));
     let limit = evidence.threshold.map_or(String::new(), |t| format!("   limit {}", evidence.unit.show(t)));
+    let name = safe(&evidence.metric);
+    let line = format!("{:<NAME_WIDTH$} {value:>14}{limit}", cut(&name, NAME_WIDTH));
+    let room = width.saturating_sub(shown_width(&line) + 8).min(30);
     let gauge = match (evidence.unit, evidence.value) {
-        (Unit::Percent, Some(value)) => format!("   {}", bar(value / 100.0, 30)),
+        (Unit::Percent, Some(value)) if room >= 10 => format!("   {}", bar(value / 100.0, room)),
         _ => String::new(),
     };
-    format!("   {}\n", styled(DIM, &format!("{:<28} {value:>14}{limit}{gauge}", safe(&evidence.metric))))
+    format!("   {}\n", styled(DIM, &format!("{line}{gauge}")))
 }
 
 fn advice(row: &Row<'_>, width: usize) -> String {

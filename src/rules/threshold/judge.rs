@@ -111,7 +111,8 @@ impl Rich {
             let value = session.value_at(value, row)?;
             evidence.push(Evidence { metric: self.value_name.clone(), value, threshold, unit: self.parts.unit });
         }
-        for item in &self.parts.evidence {
+        // The value itself stands there already, with its limit.
+        for item in self.parts.evidence.iter().filter(|item| self.parts.value.is_none() || item.name != self.value_name) {
             let value = session.number(&item.value, row)?;
             evidence.push(Evidence { metric: item.name.clone(), value, threshold: None, unit: item.unit });
         }
