@@ -1,1 +1,1 @@
-
+//! Goldens of what `check` shows.

@@ -82,7 +82,7 @@ fn every_detail_that_differs_is_shown_both_ways() {
         [
             format!("{whom} should say eight\n    says t has 9"),
             format!("{whom} expected evidence `tables.dead`: 8\n     got 9"),
-            format!("{whom} expected evidence `tables.live`\n     got evidence [\"tables.dead\", \"tables.dead\"]"),
+            format!("{whom} expected evidence `tables.live`\n     got evidence [\"tables.dead\"]"),
             format!("{whom} expected actions []\n     got actions [vacuum]"),
             format!("{whom} expected sql [VACUUM]\n     got sql [VACUUM public.t]"),
         ]
