@@ -33,7 +33,8 @@ pub(in crate::rules) fn missing(inputs: &[Input], input: &RuleInput) -> Vec<(Str
 
 fn why_missing(needed: &Input, input: &RuleInput) -> Option<Missing> {
     let Some(frame) = input.snapshot.frame(&needed.frame) else { return input.snapshot.missing(&needed.frame) };
-    let not_yet = |detail: String| Some(Missing::new(MissingReason::NotCollected, detail));
+    let not_yet =
+        |detail: String| Some(Missing::new(MissingReason::NotCollected, detail).with_remedy("let `pgsteward run` keep a history"));
     match needed.moment {
         Moment::Now => None,
         Moment::Previous | Moment::Rate if input.changes.frames.contains_key(&needed.frame) => None,
