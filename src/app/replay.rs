@@ -17,6 +17,7 @@ struct TickConfig {
     overrides: Vec<RuleOverride>,
     evaluate_all: bool,
     for_at_most_s: Option<u64>,
+    observe: bool,
     decide: DecideConfig,
 }
 
@@ -56,6 +57,7 @@ pub fn record(
         overrides: wishes.overrides.clone(),
         evaluate_all: wishes.evaluate_all,
         for_at_most_s: wishes.for_at_most_s,
+        observe: wishes.observe,
         decide: decide.clone(),
     })?;
     let owned = |frames: &BTreeMap<String, Arc<Frame>>| frames.iter().map(|(n, f)| (n.clone(), f.as_ref().clone())).collect();

@@ -10,7 +10,7 @@ use super::house::{House, SharedStore, Watch};
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
-use crate::config::{self, Config, Schedule, StatementText, TargetConfig};
+use crate::config::{self, ActionsMode, Config, Schedule, StatementText, TargetConfig};
 use crate::deliver::Channel;
 use crate::deliver::channels::Terminal;
 use crate::env::Env;
@@ -109,7 +109,12 @@ pub async fn watch_of_config(target: &TargetConfig, config: &Config, env: &Env) 
             config::Databases::Only(names) => Databases::Only(names.clone()),
         },
         budget: budget(&target.budget, config.schedule.every_or_default_s()),
-        wishes: Wishes { packs: config.rules.packs.clone(), overrides: config.rules.overrides.clone(), ..Wishes::default() },
+        wishes: Wishes {
+            packs: config.rules.packs.clone(),
+            overrides: config.rules.overrides.clone(),
+            observe: config.actions_mode == ActionsMode::Observe,
+            ..Wishes::default()
+        },
         decide: decide_config(target.target.clone(), Some(config)),
         all_due: false,
         statement_text: config.history.statement_text,

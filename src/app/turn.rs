@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert;
-use crate::model::{Book, Changes, DecideConfig, Decision, Frame, RuleOutcome, RuleOverride, Snapshot};
+use crate::model::{Book, Changes, DecideConfig, Decision, Frame, Outcome, RuleOutcome, RuleOverride, Snapshot};
 use crate::rules::{RuleSet, TickInput};
 
 /// All that a tick decides from.
@@ -34,6 +34,8 @@ pub struct Wishes {
     pub evaluate_all: bool,
     /// Caps every rule's `for`, in seconds: only the demo, which has minutes and not hours.
     pub for_at_most_s: Option<u64>,
+    /// Findings only: what rules advise is left out (`actions: {mode: observe}`).
+    pub observe: bool,
 }
 
 /// Turns the basis into outcomes and a decision.
@@ -56,8 +58,17 @@ pub fn turn(basis: &Basis, rules: &RuleSet, wishes: &Wishes, config: &DecideConf
     if let Some(cap) = wishes.for_at_most_s {
         outcomes.iter_mut().for_each(|outcome| shorten(outcome, cap));
     }
+    if wishes.observe {
+        outcomes.iter_mut().for_each(leave_out_advice);
+    }
     let decision = alert::decide(&basis.book, &outcomes, config, now);
     (outcomes, decision)
+}
+
+fn leave_out_advice(outcome: &mut RuleOutcome) {
+    if let Outcome::Ok(evaluation) = &mut outcome.outcome {
+        evaluation.findings.iter_mut().for_each(|finding| finding.actions.clear());
+    }
 }
 
 fn shorten(outcome: &mut RuleOutcome, cap: u64) {
