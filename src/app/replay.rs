@@ -7,17 +7,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::turn::{Basis, Wishes, turn};
-use crate::model::{DecideConfig, Decision, Frame, RuleOutcome, RuleOverride, Tick};
+use crate::model::{DecideConfig, Decision, Frame, RuleOutcome, Tick};
 use crate::rules::RuleSet;
 
 /// What `Tick::config` holds.
 #[derive(Debug, Clone, Serialize, serde::Deserialize)]
 struct TickConfig {
-    packs: std::collections::BTreeSet<String>,
-    overrides: Vec<RuleOverride>,
-    evaluate_all: bool,
-    for_at_most_s: Option<u64>,
-    observe: bool,
+    wishes: Wishes,
     decide: DecideConfig,
 }
 
@@ -52,14 +48,7 @@ pub fn record(
     decide: &DecideConfig,
     turned: (Vec<RuleOutcome>, Decision),
 ) -> Result<Tick, serde_json::Error> {
-    let config = serde_json::to_value(TickConfig {
-        packs: wishes.packs.clone(),
-        overrides: wishes.overrides.clone(),
-        evaluate_all: wishes.evaluate_all,
-        for_at_most_s: wishes.for_at_most_s,
-        observe: wishes.observe,
-        decide: decide.clone(),
-    })?;
+    let config = serde_json::to_value(TickConfig { wishes: wishes.clone(), decide: decide.clone() })?;
     let owned = |frames: &BTreeMap<String, Arc<Frame>>| frames.iter().map(|(n, f)| (n.clone(), f.as_ref().clone())).collect();
     Ok(Tick {
         form: Tick::FORM,
@@ -91,8 +80,7 @@ pub fn replay(tick: &Tick, rules: &RuleSet) -> Result<(), ReplayError> {
         return Err(ReplayError::RulesChanged(changed.into_iter().chain(extra).collect::<Vec<_>>().join(", ")));
     }
     let config: TickConfig = serde_json::from_value(tick.config.clone()).map_err(ReplayError::Config)?;
-    let wishes =
-        Wishes { packs: config.packs, overrides: config.overrides, evaluate_all: config.evaluate_all, for_at_most_s: config.for_at_most_s };
+    let wishes = &config.wishes;
     let past = tick
         .past
         .iter()
@@ -103,7 +91,7 @@ pub fn replay(tick: &Tick, rules: &RuleSet) -> Result<(), ReplayError> {
         past: Arc::new(past.collect()),
         book: tick.book.clone(),
     };
-    let (outcomes, decision) = turn(&basis, rules, &wishes, &config.decide);
+    let (outcomes, decision) = turn(&basis, rules, wishes, &config.decide);
     if bytes(&outcomes) != bytes(&tick.outcomes) {
         return Err(ReplayError::Differs("the outcomes of rules"));
     }

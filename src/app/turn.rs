@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert;
 use crate::model::{Book, Changes, DecideConfig, Decision, Frame, Outcome, RuleOutcome, RuleOverride, Snapshot};
 use crate::rules::{RuleSet, TickInput};
@@ -24,7 +26,7 @@ pub struct Basis {
 }
 
 /// What a person wants of the evaluating, for one target.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Wishes {
     /// Packs that are switched on.
     pub packs: BTreeSet<String>,
