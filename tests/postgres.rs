@@ -1,0 +1,188 @@
+//! Every metric on every supported major: on an empty and on a sick database, as a superuser and with `pg_monitor` only.
+//! Each frame is collected, or missing for exactly the reason that this server gives.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "postgres/collect.rs"]
+mod collect;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, SweepRequest, metrics, sweep};
+use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
+use pgsteward::demo::{Cluster, sick};
+use pgsteward::model::{Frame, MissingReason, Reading, Snapshot, Target};
+
+async fn look(dsn: &str) -> Snapshot {
+    let endpoint = Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of::<String, String>([])).unwrap();
+    let request = SweepRequest {
+        target: &Target { name: "t".into(), ..Target::default() },
+        endpoint: &endpoint,
+        databases: &Databases::All,
+        metrics: &metrics::all(),
+        budget: &Budget { lock_timeout_ms: 1_000, statement_timeout_ms: 30_000, ..Budget::default() },
+        carried: &BTreeMap::new(),
+        now: DateTime::<Utc>::UNIX_EPOCH,
+        all_due: true,
+    };
+    sweep(&request).await
+}
+
+/// Frames that are missing, with the reason.
+fn missing(snapshot: &Snapshot) -> BTreeMap<&str, MissingReason> {
+    let missing = |reading: &Reading| match reading {
+        Reading::Missing(missing) => Some(missing.reason),
+        Reading::Collected(_) => None,
+    };
+    snapshot.frames.iter().filter_map(|(name, reading)| Some((name.as_str(), missing(reading)?))).collect()
+}
+
+/// What a primary of that major cannot show; `statements` is whether pg_stat_statements is installed.
+fn expected(major: u32, statements: bool) -> BTreeMap<&'static str, MissingReason> {
+    let mut expected = BTreeMap::from([("standby", MissingReason::NotApplicable)]);
+    if major < 16 {
+        expected.insert("io", MissingReason::Version);
+    }
+    if !statements {
+        expected.extend(["statements", "statements_info", "statement_texts"].map(|frame| (frame, MissingReason::NoExtension)));
+    }
+    expected
+}
+
+/// Every row is told apart by its key, and no number is one that JSON cannot hold.
+fn hangs_together(name: &str, frame: &Frame) {
+    let subjects: BTreeSet<_> = (0..frame.rows).map(|row| frame.subject(row)).collect();
+    if !frame.def.key.is_empty() {
+        assert_eq!(subjects.len(), frame.rows, "{name}: rows that their key does not tell apart");
+    }
+    for column in &frame.def.columns {
+        if let Some(values) = frame.column(&column.name).unwrap().to_floats() {
+            assert!(values.iter().all(|v| !v.is_infinite()), "{name}.{}: an infinite value", column.name);
+        }
+    }
+}
+
+fn check(snapshot: &Snapshot, major: u32, who: &str, statements: bool) {
+    let version = snapshot.server.as_ref().unwrap_or_else(|| panic!("{major} as {who} was not reached")).version_num;
+    assert_eq!(version / 10_000, major);
+    let mut found = missing(snapshot);
+    // The data folder is the server's own: root may look into it, others may not.
+    found.remove("disk");
+    assert_eq!(found, expected(major, statements), "{major} as {who}");
+    for (name, reading) in &snapshot.frames {
+        if let Some(frame) = reading.frame() {
+            hangs_together(&format!("{major} as {who}: {name}"), frame);
+        }
+    }
+}
+
+async fn every_metric_on(major: u32) {
+    let empty = support::server(major).await;
+    for dsn in [empty.superuser("postgres"), empty.steward("postgres")] {
+        check(&look(&dsn).await, major, &dsn, false);
+    }
+    let binaries = support::binaries(major);
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&binaries, &sick::options())).await.unwrap().unwrap();
+    cluster.create_steward().await.unwrap();
+    let sickness = sick::sicken(&cluster).await.unwrap();
+    sickness.workload(1).await.unwrap();
+    for user in [SUPERUSER, STEWARD] {
+        let snapshot = look(&cluster.dsn(sick::DATABASE, user)).await;
+        check(&snapshot, major, user, true);
+        troubles(&snapshot, user);
+    }
+    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+}
+
+/// The row of a frame whose label has that value.
+fn row(snapshot: &Snapshot, frame: &str, label: &str, value: &str) -> usize {
+    let found = snapshot.frame(frame).unwrap();
+    (0..found.rows).find(|row| found.text(label, *row) == Some(value)).unwrap_or_else(|| panic!("{frame} has no {label} `{value}`"))
+}
+
+/// The troubles of the sick database stand in the frames, by name.
+fn troubles(snapshot: &Snapshot, user: &str) {
+    let number = |frame: &str, column: &str, row: usize| snapshot.frame(frame).unwrap().number(column, row);
+    let text = |frame: &str, column: &str, row: usize| snapshot.frame(frame).unwrap().text(column, row).map(String::from);
+
+    let carts = row(snapshot, "tables", "table", "carts");
+    assert!(number("tables", "dead", carts).unwrap() > 10_000.0, "{user}");
+    assert_eq!(number("tables", "autovacuum_enabled", carts), Some(0.0));
+    assert_eq!(number("tables", "has_primary_key", row(snapshot, "tables", "table", "audit_log")), Some(0.0));
+    assert!(number("tables", "seq_tup_read", row(snapshot, "tables", "table", "employees")).unwrap() >= 200_000.0);
+
+    assert_eq!(number("indexes", "is_valid", row(snapshot, "indexes", "index", "invoices_number_key")), Some(0.0));
+    let twin = row(snapshot, "indexes", "index", "orders_placed_idx2");
+    assert_eq!(text("indexes", "duplicate_of", twin).as_deref(), Some("orders_placed_idx"));
+    assert_eq!(number("indexes", "scans", row(snapshot, "indexes", "index", "employees_badge_idx")), Some(0.0));
+
+    let blocking = snapshot.frame("blocking").unwrap();
+    assert_eq!(blocking.rows, 1, "one root blocker");
+    assert!(number("blocking", "blocked", 0).unwrap() >= 2.0, "the migration and whoever stands behind it");
+    assert_eq!(number("blocking", "exclusive_queue", 0), Some(1.0));
+
+    assert_eq!(number("slots", "active", row(snapshot, "slots", "slot", "forgotten_replica")), Some(0.0));
+    assert_eq!(number("instance", "prepared_xacts", 0), Some(1.0));
+    assert!(number("connections", "used_pct", 0).unwrap() > 80.0);
+    assert!(snapshot.frame("statements").unwrap().rows > 3);
+
+    let sequence = number("sequences", "used_pct", row(snapshot, "sequences", "sequence", "tickets_id_seq"));
+    match user {
+        SUPERUSER => assert!(sequence.unwrap() > 90.0),
+        _ => assert_eq!(sequence, None, "pg_monitor may not read a sequence: unknown, and not zero"),
+    }
+}
+
+/// A test for each major, so that they run side by side and are named when they fail; majors that are not under test pass.
+macro_rules! majors {
+    ($($test:ident $major:literal),+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            if support::majors().contains(&$major) {
+                every_metric_on($major).await;
+            }
+        }
+    )+};
+}
+
+majors!(every_metric_on_14 14, every_metric_on_15 15, every_metric_on_16 16, every_metric_on_17 17, every_metric_on_18 18);
+
+/// The cases of `postgres/collect.rs`, each on the shared cluster of the newest major.
+macro_rules! sweeps {
+    ($($case:ident),+) => {
+        mod a_sweep {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let server = super::support::server(super::support::newest()).await;
+                super::collect::$case(&server.superuser("postgres")).await;
+            })+
+        }
+    };
+}
+
+sweeps!(
+    reads_the_server_and_each_database,
+    one_failure_never_harms_the_others,
+    a_locked_relation_costs_its_own_database_only,
+    an_extension_is_found_wherever_it_lives,
+    what_is_not_due_is_carried,
+    a_connection_lost_in_mid_sweep_keeps_what_was_read,
+    limits_hold_and_are_said,
+    the_probe_knows_server_role_and_databases
+);
+
+/// Needs a server that asks for passwords, so it has one of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_are_told_apart() {
+    let binaries = support::binaries(support::newest());
+    let start = move || Cluster::start(&binaries, &cluster::options()).unwrap();
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap();
+    let rules = cluster.data().join("pg_hba.conf");
+    let trust = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, format!("local all collect_out scram-sha-256\n{trust}")).unwrap();
+    let dsn = cluster.dsn("postgres", SUPERUSER);
+    support::connect(&cluster.config("postgres", SUPERUSER)).await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    collect::refusals_are_told_apart(&dsn).await;
+    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+}
