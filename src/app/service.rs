@@ -58,8 +58,9 @@ pub async fn once(house: &House) -> OnceDone {
 pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>) {
     let mut deliveries = tokio::spawn(delivery_loop(current.clone(), stop.clone()));
     while !*stop.borrow() {
-        let house = current.read().await.clone();
+        // In this order: a reload in between makes the targets end at once and come back with the new house.
         let generation = *reloads.borrow_and_update();
+        let house = current.read().await.clone();
         let mut targets = JoinSet::new();
         for (index, _) in house.watches.iter().enumerate() {
             targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));
@@ -67,7 +68,11 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
         let mut pruning = tokio::time::interval(PRUNE_PAUSE);
         loop {
             tokio::select! {
-                ended = targets.join_next() => if ended.is_none() { break },
+                ended = targets.join_next() => match ended {
+                    None => break,
+                    Some(Ok(())) => {}
+                    Some(Err(problem)) => error!(%problem, "a target is not watched any more; restart pgsteward"),
+                },
                 _ = pruning.tick() => prune(&house),
             }
         }
@@ -83,7 +88,7 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
     }
 }
 
-async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<bool>, reloads: watch::Receiver<u64>, generation: u64) {
+async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>, generation: u64) {
     let Some(watch) = house.watches.get(index) else { return };
     let every = Duration::from_secs(watch.decide.every_s.max(1));
     let offset = if house.spread { every.mul_f64(index as f64 / house.watches.len().max(1) as f64) } else { Duration::ZERO };
@@ -92,6 +97,7 @@ async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             _ = stop.changed() => break,
+            _ = reloads.changed() => break,
         }
         if *reloads.borrow() != generation {
             break;

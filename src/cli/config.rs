@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::shared::{load_rules, show_problems};
+use super::shared::{counted, load_rules, show_problems};
 use super::term::{self, GOOD, styled};
 use crate::app::report::exit;
 use crate::clock::Clock;
@@ -58,12 +58,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             show_problems(problems.iter(), &loaded.sources);
             let errors = problems.iter().filter(|p| p.is_error()).count();
             if errors > 0 {
-                term::out(&format!("{errors} {}\n", if errors == 1 { "error" } else { "errors" }));
+                term::out(&format!("{}\n", counted(errors, "error")));
                 return Ok(ExitCode::from(exit::WARNING));
             }
             if let Some(config) = loaded.config {
-                let (targets, channels, windows) = (config.targets.len(), config.channels.len(), config.windows.len());
-                term::out(&format!("{}  {targets} targets, {channels} channels, {windows} windows\n", styled(GOOD, "ok")));
+                let parts = [(config.targets.len(), "target"), (config.channels.len(), "channel"), (config.windows.len(), "window")];
+                let parts = parts.map(|(n, what)| counted(n, what)).join(", ");
+                term::out(&format!("{}  {parts}\n", styled(GOOD, "ok")));
             }
             Ok(ExitCode::SUCCESS)
         }

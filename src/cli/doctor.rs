@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::progress::Progress;
-use super::shared::{Chosen, TargetArgs, block_on};
+use super::shared::{Chosen, TargetArgs, block_on, counted};
 use super::table;
 use super::term::{self, BOLD, DIM, GOOD, severity_style, styled};
 use crate::app::oneshot::{self, OneShot};
@@ -102,7 +102,8 @@ fn page(capabilities: &Capabilities, report: &Report) -> String {
 
 fn describe(capabilities: &Capabilities) -> String {
     let databases = capabilities.databases.iter().filter(|d| d.closed.is_none()).count();
-    let who = format!("PostgreSQL {}, as {}, {databases} databases", capabilities.server.short_version(), capabilities.role.name);
+    let databases = counted(databases, "database");
+    let who = format!("PostgreSQL {}, as {}, {databases}", capabilities.server.short_version(), capabilities.role.name);
     let notes: Vec<String> = capabilities.notes().iter().map(|note| format!("\nnote: {note}")).collect();
     format!("{}{}", safe(&who), notes.concat())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::shared::{load_rules, show_problems, sources};
+use super::shared::{counted, load_rules, show_problems, sources};
 use super::table;
 use super::term::{self, BOLD, DIM, GOOD, severity_style, styled};
 use crate::alert;
@@ -95,7 +95,7 @@ fn list(rules: &Rules, pack: Option<&str>) -> String {
         .iter()
         .map(|m| vec![m.id.clone(), m.tier.to_string(), m.pack.clone(), m.category.clone(), m.engine.clone(), m.title.clone()])
         .collect();
-    format!("{}\n{} rules\n", table::render(&["rule", "tier", "pack", "category", "form", "title"], &rows), rows.len())
+    format!("{}\n{}\n", table::render(&["rule", "tier", "pack", "category", "form", "title"], &rows), counted(rows.len(), "rule"))
 }
 
 fn show(meta: &RuleMeta) -> String {
@@ -155,6 +155,11 @@ fn test(paths: &[PathBuf], verbose: bool) -> anyhow::Result<ExitCode> {
     let (mut passed, mut failed) = (0, 0);
     for file in &files {
         let report = unit::run_tests(&rules.set, file, alert::decide);
+        show_problems(report.problems.iter(), &[(file.path.clone(), file.text.clone())].into());
+        if report.cases.is_empty() {
+            failed += 1;
+            term::out(&format!("{}  {}: no case could be run\n", styled(severity_style(Severity::Critical), "FAIL"), file.path));
+        }
         for case in &report.cases {
             if case.failures.is_empty() {
                 passed += 1;
@@ -171,7 +176,7 @@ fn test(paths: &[PathBuf], verbose: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    term::out(&format!("{passed} passed, {failed} failed, in {} test files\n", files.len()));
+    term::out(&format!("{passed} passed, {failed} failed, in {}\n", counted(files.len(), "test file")));
     Ok(ExitCode::from(if failed + broken > 0 { exit::WARNING } else { exit::OK }))
 }
 

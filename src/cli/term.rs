@@ -64,17 +64,44 @@ pub fn shown_width(text: &str) -> usize {
 /// `left` and `right` at the two ends of a line; on a line of its own where both do not fit.
 #[must_use]
 pub fn ends(left: &str, right: &str, width: usize) -> String {
+    let lines = |text: &str, first: &str| filled(text, first, "          ", width, true);
     if right.is_empty() {
-        return left.to_string();
+        return lines(left, "");
     }
     let room = width.saturating_sub(shown_width(left) + shown_width(right));
-    if room < 2 { format!("{left}\n   {right}") } else { format!("{left}{}{right}", " ".repeat(room)) }
+    if room < 2 { format!("{}\n{}", lines(left, ""), lines(right, "   ")) } else { format!("{left}{}{right}", " ".repeat(room)) }
 }
 
-/// Text wrapped to the width, each line behind `first` or `rest`.
+/// Items beside each other, a line at a time; an item is only broken when it is longer than a line.
+#[must_use]
+pub fn flow(items: &[String], between: &str, rest: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for item in items {
+        match lines.last_mut() {
+            Some(line) if shown_width(line) + between.len() + shown_width(item) <= width => line.extend([between, item]),
+            Some(_) => lines.push(format!("{rest}{item}")),
+            None => lines.push(item.clone()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// Text wrapped to the width, each line behind `first` or `rest`. A word that is longer than a line is broken.
 #[must_use]
 pub fn wrapped(text: &str, first: &str, rest: &str, width: usize) -> String {
-    textwrap::fill(text, textwrap::Options::new(width).initial_indent(first).subsequent_indent(rest).break_words(false))
+    filled(text, first, rest, width, true)
+}
+
+/// The same for what may be pasted into a shell or a session: a long word stays whole and passes the width.
+#[must_use]
+pub fn wrapped_whole(text: &str, first: &str, rest: &str, width: usize) -> String {
+    filled(text, first, rest, width, false)
+}
+
+/// Names are full of hyphens, so lines break at spaces only.
+fn filled(text: &str, first: &str, rest: &str, width: usize, break_words: bool) -> String {
+    let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation).break_words(break_words);
+    textwrap::fill(text, options.initial_indent(first).subsequent_indent(rest))
 }
 
 /// A bar of `share` (0..1) in `cells` columns, to the eighth of a column.
@@ -103,5 +130,21 @@ mod tests {
     fn both_ends_share_a_line_while_they_fit() {
         assert_eq!(ends("ab", "cd", 8), "ab    cd");
         assert_eq!(ends("abcdef", "cd", 8), "abcdef\n   cd");
+        assert_eq!(ends("abc def ghijkl", "cd", 14), "abc def ghijkl\n   cd");
+        assert_eq!(ends("abc def ghijklm", "cd", 14), "abc def ghij\n          klm\n   cd");
+    }
+
+    #[test]
+    fn items_flow_into_lines_whole() {
+        let items = ["a b", "c d", "e f"].map(String::from);
+        assert_eq!(flow(&items, "  ", "   ", 8), "a b  c d\n   e f");
+        assert_eq!(flow(&items, "  ", "   ", 80), "a b  c d  e f");
+        assert_eq!(flow(&[], "  ", "", 80), "");
+    }
+
+    #[test]
+    fn only_what_is_pasted_may_pass_the_width() {
+        assert_eq!(wrapped("ab-cd efghijklm", "", " ", 8), "ab-cd\n efghijk\n lm");
+        assert_eq!(wrapped_whole("ab-cd efghijklm", "", " ", 8), "ab-cd\n efghijklm");
     }
 }

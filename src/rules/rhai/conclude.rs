@@ -33,17 +33,19 @@ pub(in crate::rules) fn missing(inputs: &[Input], input: &RuleInput) -> Vec<(Str
 
 fn why_missing(needed: &Input, input: &RuleInput) -> Option<Missing> {
     let Some(frame) = input.snapshot.frame(&needed.frame) else { return input.snapshot.missing(&needed.frame) };
-    let not_yet =
-        |detail: String| Some(Missing::new(MissingReason::NotCollected, detail).with_remedy("let `pgsteward run` keep a history"));
+    let not_yet = |detail: String, remedy: &str| Some(Missing::new(MissingReason::NotCollected, detail).with_remedy(remedy));
     match needed.moment {
         Moment::Now => None,
         Moment::Previous | Moment::Rate if input.changes.frames.contains_key(&needed.frame) => None,
-        Moment::Previous | Moment::Rate => not_yet(format!("`{needed}` needs two readings")),
+        Moment::Previous | Moment::Rate => not_yet(format!("`{needed}` needs two readings"), "look again"),
         Moment::Delta(window) | Moment::Ago(window) => {
             let then: Option<&Arc<Frame>> = input.past.get(&window).and_then(|frames| frames.get(&needed.frame));
             match then {
                 Some(then) if then.as_of < frame.as_of => None,
-                _ => not_yet(format!("`{needed}` needs a history of {}", pgsteward_helpers::span(window as f64))),
+                _ => {
+                    let history = pgsteward_helpers::span(window as f64);
+                    not_yet(format!("`{needed}` needs a history of {history}"), "`pgsteward run` keeps one")
+                }
             }
         }
     }

@@ -1,0 +1,337 @@
+//! `run` against a real server, as a service manager and cron use it: signals, reloads, crashes, a server that goes
+//! away, two processes on one store. Everything is waited for by looking, within a bound.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pgsteward::clock::Clock;
+use pgsteward::demo::Cluster;
+use pgsteward::demo::cluster::{self, STEWARD};
+use pgsteward::store::{AttemptOutcome, Store};
+
+/// Looks again and again until something is there, for at most a minute.
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_200 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// A folder with a config, a state folder and logs.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A config of these targets that logs every notice; `more` is YAML at its top level.
+    fn config(&self, targets: &[(&str, &str)], every: &str, more: &str) {
+        let targets: String = targets.iter().map(|(name, dsn)| format!("  - {{name: {name}, dsn: \"{dsn}\"}}\n")).collect();
+        let log = self.path("alerts.jsonl");
+        let text = format!(
+            "version: 1\ntargets:\n{targets}schedule: {{every: {every}, spread: false}}\nchannels:\n  log: {{kind: log, file: {}, rotate: 4kB, keep: 900}}\n{}",
+            log.display(),
+            if more.contains("routes:") { more.to_string() } else { format!("routes: {{channel: log}}\n{more}") },
+        );
+        fs::write(self.path("pgsteward.yaml"), text).unwrap();
+    }
+
+    fn steward(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgsteward"));
+        command.args(args).env_clear().env("HOME", self.0.path()).env("STATE_DIRECTORY", self.path("state")).current_dir(self.0.path());
+        command
+    }
+
+    /// `run --once`: its exit code and what it logged.
+    fn once(&self) -> (i32, String) {
+        let output = self.steward(&["run", "--once", "--config", "pgsteward.yaml"]).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn service(&self) -> Service {
+        Service::start(self.steward(&["run", "--config", "pgsteward.yaml"]))
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.path("state/pgsteward.db")).unwrap()
+    }
+
+    /// Ends the leases of a killed process, as time would: a minute for the target, five for a notice in flight.
+    fn bury(&self) {
+        let (mut store, now) = (self.store(), Clock::System.now());
+        let later = now + chrono::TimeDelta::hours(1);
+        store.acquire_lease("a", "undertaker", later, 1).unwrap();
+        store.release_lease("a", "undertaker").unwrap();
+        for channel in ["log", "late"] {
+            for row in store.lease_outbox(channel, "undertaker", later, 10_000, 1).unwrap() {
+                store.finish(row.id, "undertaker", &AttemptOutcome::Untried, now).unwrap();
+            }
+        }
+    }
+
+    /// What a rule came to at the last tick.
+    fn outcome(&self, target: &str, rule: &str) -> String {
+        let outcomes = self.store().latest_outcomes(target).unwrap();
+        outcomes.iter().find(|o| o.rule == rule).unwrap_or_else(|| panic!("`{rule}` has no outcome")).outcome.clone()
+    }
+
+    /// Every notice in the log, the turned over files too. A line is whole or not there.
+    fn told(&self, log: &str) -> Vec<serde_json::Value> {
+        let mut lines = Vec::new();
+        for entry in fs::read_dir(self.path(log).parent().unwrap()).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_string();
+            let base = Path::new(log).file_name().unwrap().to_str().unwrap();
+            if name.starts_with(base) && !name.ends_with("lock") {
+                // It may have been turned over in between.
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                lines.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+            }
+        }
+        lines
+    }
+
+    /// How often each key was told.
+    fn keys(&self, log: &str) -> BTreeMap<String, usize> {
+        let mut keys = BTreeMap::new();
+        for line in self.told(log) {
+            *keys.entry(line["key"].as_str().unwrap().to_string()).or_default() += 1;
+        }
+        keys
+    }
+
+    fn is_told(&self, rule: &str, kind: &str) -> bool {
+        self.told("alerts.jsonl").iter().any(|line| line["rule"] == rule && line["kind"] == kind)
+    }
+
+    /// The keys of all notices of one channel that the store ever made.
+    fn made(&self, channel: &str) -> Vec<String> {
+        let store = self.store();
+        let alerts = store.alerts(None).unwrap();
+        let notices = alerts.iter().flat_map(|alert| store.notices_of(&alert.fingerprint.0).unwrap());
+        notices.map(|sent| sent.notice).filter(|notice| notice.channel == channel).map(|notice| notice.key).collect()
+    }
+}
+
+/// A running service with what it has logged so far.
+struct Service {
+    child: Child,
+    logged: Arc<Mutex<Vec<String>>>,
+}
+
+impl Service {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let logged = Arc::new(Mutex::new(Vec::new()));
+        let (lines, stderr) = (Arc::clone(&logged), BufReader::new(child.stderr.take().unwrap()));
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line)));
+        Self { child, logged }
+    }
+
+    fn lines(&self) -> usize {
+        self.logged.lock().unwrap().len()
+    }
+
+    /// Waits for a line with all these words, not before the `from`-th; where it is.
+    fn says(&self, words: &[&str], from: usize) -> usize {
+        wait_for(&format!("{words:?} in {:#?}", self.logged.lock().unwrap()), || {
+            let logged = self.logged.lock().unwrap();
+            logged.iter().enumerate().skip(from).find(|(_, line)| words.iter().all(|word| line.contains(word))).map(|(at, _)| at)
+        })
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Ends it in good order; its exit code.
+    fn stop(mut self) -> i32 {
+        self.signal("TERM");
+        let mut ended = None;
+        for _ in 0..200 {
+            ended = self.child.try_wait().unwrap();
+            if ended.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        ended.expect("stops within ten seconds").code().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Gone already where the test has stopped it.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+async fn dsn() -> String {
+    support::server(support::newest()).await.steward("postgres")
+}
+
+#[tokio::test]
+async fn the_second_run_of_cron_has_rates() {
+    let place = Place::new();
+    place.config(&[("a", &dsn().await)], "60s", "");
+    let (code, log) = place.once();
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(place.outcome("a", "cache_hit_low"), "no_data", "a counter needs two readings");
+    assert!(place.is_told("durability_off", "firing"), "delivered before it ends: {log}");
+    let told = place.keys("alerts.jsonl");
+    assert_eq!(place.once().0, 0);
+    assert_eq!(place.outcome("a", "cache_hit_low"), "ok");
+    assert_eq!(place.keys("alerts.jsonl"), told, "nothing is told twice");
+}
+
+#[tokio::test]
+async fn cron_beside_a_living_process_ends_with_75_and_says_who_it_is() {
+    let place = Place::new();
+    place.config(&[("a", &dsn().await)], "60s", "");
+    place.store().acquire_lease("a", "another-one", Clock::System.now(), 60).unwrap();
+    let (code, log) = place.once();
+    assert_eq!(code, 75, "{log}");
+    assert!(log.contains("target `a` is held by `another-one` until "), "{log}");
+    place.store().release_lease("a", "another-one").unwrap();
+    assert_eq!(place.once().0, 0);
+    assert_eq!(place.once().0, 0, "it has given the lease back");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_old_config_when_the_new_one_is_broken_and_takes_a_good_one() {
+    let (place, dsn) = (Place::new(), dsn().await);
+    place.config(&[("a", &dsn)], "1s", "");
+    let service = place.service();
+    service.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    fs::write(place.path("pgsteward.yaml"), "targets: 7\n").unwrap();
+    service.signal("HUP");
+    let refused = service.says(&["not reloaded; the old config stays"], 0);
+    service.says(&["tick", "target_name=\"a\""], refused);
+    place.config(&[("b", &dsn)], "1s", "");
+    service.signal("HUP");
+    let reloaded = service.says(&["INFO", "reloaded"], refused + 1);
+    let first = service.says(&["tick", "target_name=\"b\""], reloaded);
+    service.says(&["tick", "target_name=\"b\""], first + 1);
+    let late = service.logged.lock().unwrap().iter().skip(first).filter(|line| line.contains("target_name=\"a\"")).count();
+    assert!(late <= 1, "at most the tick in flight");
+    assert_eq!(service.stop(), 0);
+    for target in ["a", "b"] {
+        place.store().acquire_lease(target, "next", Clock::System.now(), 60).unwrap();
+    }
+}
+
+/// With 15 minutes between ticks nobody wants to wait for the next one.
+#[tokio::test]
+async fn a_reload_does_not_wait_for_the_next_tick() {
+    let (place, dsn) = (Place::new(), dsn().await);
+    place.config(&[("a", &dsn)], "1d", "");
+    let service = place.service();
+    service.says(&["tick", "target_name=\"a\""], 0);
+    place.config(&[("b", &dsn)], "1d", "");
+    service.signal("HUP");
+    service.says(&["tick", "target_name=\"b\""], 0);
+    assert_eq!(service.stop(), 0);
+}
+
+#[tokio::test]
+async fn of_two_services_on_one_store_one_works_and_the_other_takes_over() {
+    let place = Place::new();
+    place.config(&[("a", &dsn().await)], "1s", "");
+    let first = place.service();
+    first.says(&["tick", "target_name=\"a\""], 0);
+    let second = place.service();
+    second.says(&["tick left to the other process", "is held by"], 0);
+    let seen = first.lines();
+    first.says(&["tick", "target_name=\"a\""], seen);
+    assert_eq!(first.stop(), 0);
+    second.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    assert_eq!(second.stop(), 0);
+    assert!(place.keys("alerts.jsonl").values().all(|times| *times == 1), "{:?}", place.keys("alerts.jsonl"));
+}
+
+/// Notices pile up before a channel that does not work while another takes them; then the process dies.
+#[tokio::test]
+async fn a_broken_channel_stops_no_other_and_a_kill_loses_nothing() {
+    let place = Place::new();
+    let late = place.path("late/late.jsonl");
+    let more = format!("  late: {{kind: log, file: {}}}\nroutes: {{channel: [late, log]}}\nalerts: {{dedup: 1s}}\n", late.display());
+    place.config(&[("a", &dsn().await)], "1s", &more);
+    let service = place.service();
+    service.says(&["the channel does not take them", "late"], 0);
+    wait_for("a log that was turned over", || place.path("alerts.jsonl.1").exists().then_some(()));
+    service.signal("KILL");
+    drop(service);
+    assert!(!late.exists());
+    fs::create_dir(late.parent().unwrap()).unwrap();
+    let made = [place.made("log"), place.made("late")];
+    assert!(made.iter().all(|keys| !keys.is_empty()), "{made:?}");
+    place.bury();
+    let again = place.service();
+    wait_for("every notice made before the kill", || {
+        let (log, late) = (place.keys("alerts.jsonl"), place.keys("late/late.jsonl"));
+        (made[0].iter().all(|key| log.contains_key(key)) && made[1].iter().all(|key| late.contains_key(key))).then_some(())
+    });
+    again.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    assert_eq!(again.stop(), 0);
+    let twice: Vec<String> = place.keys("alerts.jsonl").into_iter().filter(|(_, times)| *times > 1).map(|(key, _)| key).collect();
+    assert!(twice.len() <= 1, "only what was in flight may be told again: {twice:?}");
+}
+
+const DOWN: &str = r#"rules:
+  - id: down_at_once
+    title: The server does not answer
+    category: availability
+    tier: page
+    from: target
+    critical: not(reachable)
+    for: 2s
+    summary: "the server does not answer: {{error}}"
+    runbook: |
+      Why: nobody can work.
+      Do: look at the host.
+"#;
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_told_holds_the_rest_and_is_told_again_when_it_comes_back() {
+    let server = Cluster::start(&support::binaries(support::newest()), &cluster::options()).unwrap();
+    server.create_steward().await.unwrap();
+    let place = Place::new();
+    fs::write(place.path("down.yaml"), DOWN).unwrap();
+    place.config(&[("a", &server.dsn("postgres", STEWARD))], "1s", "include: [down.yaml]\n");
+    let service = place.service();
+    wait_for("what is wrong with a healthy server", || place.is_told("instance_restarted", "firing").then_some(()));
+    server.stop(true).unwrap();
+    wait_for("the notice that it is down", || place.is_told("down_at_once", "firing").then_some(()));
+    let held = wait_for("the other alert being held", || {
+        let alerts = place.store().alerts(Some("a")).unwrap();
+        alerts.into_iter().find(|alert| alert.rule == "instance_restarted" && alert.held.is_some())
+    });
+    assert_eq!(held.state.to_string(), "firing");
+    assert!(!place.is_told("instance_restarted", "resolved"), "not seen is not gone");
+    assert!(place.store().alerts(Some("a")).unwrap().iter().any(|alert| alert.rule == "instance_down"));
+    server.restart().unwrap();
+    wait_for("the notice that it is back", || place.is_told("down_at_once", "resolved").then_some(()));
+    wait_for("the other alert being judged again", || {
+        let alerts = place.store().alerts(Some("a")).unwrap();
+        alerts.into_iter().find(|alert| alert.rule == "instance_restarted" && alert.held.is_none())
+    });
+    assert!(!place.is_told("instance_restarted", "resolved"));
+    assert_eq!(service.stop(), 0);
+}
