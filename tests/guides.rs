@@ -1,0 +1,260 @@
+//! What the README and the guides show is run: every rule with its tests, every config, every command.
+//!
+//! A fenced block says what it is in its info string. ```` ```yaml rule x ````, ```` ```rhai rule x ````, ```` ```yaml test x ````
+//! and ```` ```yaml config x ```` are the files `x.yaml`, `x.rhai`, `x.test.yaml` and `x.yaml`; ```` ```console ```` holds
+//! commands after `$ ` and lines that must come of them, where `...` stands for
+//! whatever else there is. `console server` is run against
+//! a real server, which stands in for `SERVER`; its words are `exit=N` for the code that each command ends with.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pgsteward::env::Env;
+use pgsteward::{alert, collect, config, rules};
+
+/// The pages, and how many blocks of a kind each has at least.
+const PAGES: [(&str, &[(&str, usize)]); 3] = [
+    ("README.md", &[("rule", 2), ("test", 2), ("console", 1), ("server", 1), ("config", 1)]),
+    ("docs/guides/rules.md", &[("rule", 5), ("test", 3), ("console", 1), ("server", 1)]),
+    ("docs/guides/operating.md", &[("config", 2), ("console", 1), ("server", 3)]),
+];
+
+/// What the pages call the server that a reader has.
+const SERVER: &str = "host=db1 dbname=shop user=pgsteward";
+
+/// A fenced block with a marker.
+#[derive(Debug, PartialEq, Eq)]
+struct Block {
+    /// `page:line`, for whoever has to mend it.
+    place: String,
+    /// The words of the info string.
+    words: Vec<String>,
+    text: String,
+}
+
+impl Block {
+    fn is(&self, kind: &str) -> bool {
+        self.words.iter().skip(1).any(|word| word == kind) || (kind == "console" && self.words == ["console"])
+    }
+
+    /// The file that the block is, if it is one.
+    fn file(&self) -> Option<String> {
+        let [language, kind, name, ..] = self.words.as_slice() else { return None };
+        match (language.as_str(), kind.as_str()) {
+            ("yaml", "rule" | "config") => Some(format!("{name}.yaml")),
+            ("rhai", "rule") => Some(format!("{name}.rhai")),
+            ("yaml", "test") => Some(format!("{name}.test.yaml")),
+            _ => None,
+        }
+    }
+
+    /// The code that each command ends with.
+    fn exit(&self) -> Option<i32> {
+        self.words.iter().find_map(|word| word.strip_prefix("exit=")).map(|code| code.parse().unwrap())
+    }
+
+    /// Each command with the lines that must come of it.
+    fn commands(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut commands: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in self.text.lines() {
+            match (line.strip_prefix("$ "), commands.last_mut()) {
+                (Some(command), _) => commands.push((command, Vec::new())),
+                (None, Some((_, expected))) => expected.push(line),
+                (None, None) => panic!("{}: a console block begins with `$ `", self.place),
+            }
+        }
+        commands
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    blocks_of(page, &std::fs::read_to_string(root().join(page)).unwrap())
+}
+
+fn blocks_of(page: &str, text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut open = false;
+    for (at, line) in text.lines().enumerate() {
+        match (line.strip_prefix("```"), open) {
+            (Some(info), false) => {
+                let words = info.split_whitespace().map(String::from).collect();
+                blocks.push(Block { place: format!("{page}:{}", at + 1), words, text: String::new() });
+                open = true;
+            }
+            (Some(_), true) => open = false,
+            (None, true) => blocks.last_mut().unwrap().text.push_str(&format!("{line}\n")),
+            (None, false) => {}
+        }
+    }
+    assert!(!open, "{page}: a block is not closed");
+    blocks
+}
+
+/// Where the pages' logs are.
+const LOGS: &str = "/var/log/pgsteward";
+
+/// Writes the files that a page shows into a folder; server and logs are in the places that the test has for them.
+fn unfold(blocks: &[Block], folder: &Path, server: &str) {
+    for (block, name) in blocks.iter().filter_map(|block| Some((block, block.file()?))) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, block.text.replace(SERVER, server).replace(LOGS, folder.to_str().unwrap())).unwrap();
+    }
+}
+
+/// Runs a command as a reader would: in a shell, with `pgsteward` in the path, and nothing of this machine's state.
+fn run(command: &str, folder: &Path) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_pgsteward")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", command]).current_dir(folder).env("PATH", path).env("HOME", folder);
+    shell.env("STATE_DIRECTORY", folder.join("state")).output().unwrap()
+}
+
+/// Runs the commands of a block; complains of a wrong end and of lines that did not come, in their order.
+fn complaints(block: &Block, folder: &Path, server: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (command, expected) in block.commands() {
+        let output = run(&command.replace(SERVER, server), folder);
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let code = output.status.code().unwrap_or(-1);
+        if code != block.exit().unwrap_or(0) {
+            complaints.push(format!("{}: `{command}` ended with {code}:\n{said}", block.place));
+        }
+        let mut lines = said.lines();
+        for want in expected.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty() && *line != "...") {
+            let same = |line: &str| want.strip_suffix("...").map_or(line.trim_end() == want, |begin| line.starts_with(begin));
+            if !lines.any(same) {
+                complaints.push(format!("{}: `{command}` does not say `{want}` there:\n{said}", block.place));
+                break;
+            }
+        }
+    }
+    complaints
+}
+
+fn none(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn every_page_has_its_blocks() {
+    let mut complaints = Vec::new();
+    for (page, least) in PAGES {
+        let blocks = blocks(page);
+        for (kind, least) in least {
+            let found = blocks.iter().filter(|block| block.is(kind)).count();
+            if found < *least {
+                complaints.push(format!("{page}: {found} blocks of `{kind}`, at least {least} are wanted"));
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn every_rule_loads_and_passes_its_tests() {
+    let mut complaints = Vec::new();
+    for (page, _) in PAGES {
+        let blocks = blocks(page);
+        let files: Vec<rules::RuleFile> = blocks
+            .iter()
+            .filter(|block| block.is("rule") || block.is("test"))
+            .filter_map(|block| Some(rules::RuleFile { path: block.file()?, text: block.text.clone(), pack: Some(rules::OWN_PACK.into()) }))
+            .collect();
+        let loaded = rules::load(&files, &collect::metrics::catalog(), rules::rhai::Limits::default());
+        complaints.extend(loaded.problems.iter().filter(|problem| problem.is_error()).map(|problem| format!("{page}: {problem}")));
+        let tests: Vec<&rules::RuleFile> = files.iter().filter(|file| file.is_test()).collect();
+        for test in &tests {
+            let report = rules::unit::run_tests(&loaded.set, test, alert::decide);
+            complaints.extend(report.problems.iter().map(|problem| format!("{page}: {problem}")));
+            for case in &report.cases {
+                complaints.extend(case.failures.iter().map(|failure| format!("{page}: {}: {}: {failure}", test.path, case.name)));
+            }
+        }
+        // Rules of the classic form have a name and no id; they are as plain as a test of them would be.
+        for rule in loaded.set.iter().map(|rule| rule.meta()) {
+            let named = |file: &rules::RuleFile, key: &str| {
+                file.text.contains(&format!("{key}: {} ", rule.id)) || file.text.contains(&format!("{key}: {}\n", rule.id))
+            };
+            if files.iter().any(|file| !file.is_test() && named(file, "id")) && !tests.iter().any(|test| named(test, "rule")) {
+                complaints.push(format!("{page}: the rule `{}` has no test beside it", rule.id));
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn every_config_can_be_used() {
+    let mut complaints = Vec::new();
+    for (page, _) in PAGES {
+        let (blocks, folder) = (blocks(page), tempfile::tempdir().unwrap());
+        unfold(&blocks, folder.path(), SERVER);
+        for block in blocks.iter().filter(|block| block.is("config")) {
+            let loaded = config::load(&folder.path().join(block.file().unwrap()), &Env::of([]));
+            complaints
+                .extend(loaded.problems.iter().filter(|problem| problem.is_error()).map(|problem| format!("{}: {problem}", block.place)));
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn every_command_does_what_the_page_says() {
+    let mut complaints_of_all = Vec::new();
+    for (page, _) in PAGES {
+        let (blocks, folder) = (blocks(page), tempfile::tempdir().unwrap());
+        unfold(&blocks, folder.path(), SERVER);
+        let offline = blocks.iter().filter(|block| block.is("console") && !block.is("server"));
+        complaints_of_all.extend(offline.flat_map(|block| complaints(block, folder.path(), SERVER)));
+    }
+    none(complaints_of_all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_that_needs_a_server_runs_against_one() {
+    let server = support::server(support::newest()).await;
+    server.database("shop").await;
+    let client = support::connect(&server.cluster.config("shop", "postgres")).await;
+    client
+        .batch_execute("CREATE TABLE public.orders (status text, created_at timestamptz); GRANT SELECT ON public.orders TO steward")
+        .await
+        .unwrap();
+    let dsn = server.steward("shop");
+    let mut complaints_of_all = Vec::new();
+    for (page, _) in PAGES {
+        let (blocks, folder) = (blocks(page), tempfile::tempdir().unwrap());
+        unfold(&blocks, folder.path(), &dsn);
+        let online = blocks.iter().filter(|block| block.is("server"));
+        complaints_of_all.extend(online.flat_map(|block| complaints(block, folder.path(), &dsn)));
+    }
+    none(complaints_of_all);
+}
+
+#[test]
+fn the_reader_of_blocks_knows_files_and_commands() {
+    let page = "text\n```yaml rule x\na: 1\n```\n```console exit=1\n$ pgsteward a\nout\n...\n$ b\n```\n```sh\nls\n```\n";
+    let blocks = blocks_of("p.md", page);
+    assert_eq!(blocks[0].file().as_deref(), Some("x.yaml"));
+    assert_eq!((blocks[1].exit(), blocks[1].place.as_str()), (Some(1), "p.md:5"));
+    assert_eq!(blocks[1].commands(), [("pgsteward a", vec!["out", "..."]), ("b", vec![])]);
+    assert_eq!((blocks[2].file(), blocks[2].is("console")), (None, false));
+}
+
+#[test]
+fn a_command_that_says_something_else_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |text: &str| complaints(&blocks_of("p.md", text)[0], folder.path(), SERVER).len();
+    assert_eq!(said("```console\n$ echo one; echo two\none\ntwo\n```\n"), 0);
+    assert_eq!(said("```console\n$ echo one; echo two\ntwo\none\n```\n"), 1);
+    assert_eq!(said("```console\n$ exit 3\n```\n"), 1);
+    assert_eq!(said("```console exit=3\n$ exit 3\n```\n"), 0);
+}
