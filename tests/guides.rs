@@ -112,7 +112,7 @@ fn unfold(blocks: &[Block], folder: &Path, server: &str) {
 /// Runs a command as a reader would: in a shell, with `pgsteward` in the path, and nothing of this machine's state.
 fn run(command: &str, folder: &Path) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_pgsteward")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
+    let path = format!("{}:{}", program.display(), std::env::var_os("PATH").unwrap_or_default().display());
     let mut shell = Command::new("sh");
     shell.args(["-ec", command]).current_dir(folder).env("PATH", path).env("HOME", folder);
     shell.env("STATE_DIRECTORY", folder.join("state")).output().unwrap()
