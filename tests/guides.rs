@@ -1,10 +1,9 @@
 //! What the README and the guides show is run: every rule with its tests, every config, every command.
 //!
 //! A fenced block says what it is in its info string. ```` ```yaml rule x ````, ```` ```rhai rule x ````, ```` ```yaml test x ````
-//! and ```` ```yaml config x ```` are the files `x.yaml`, `x.rhai`, `x.test.yaml` and `x.yaml`; ```` ```console ```` holds
-//! commands after `$ ` and lines that must come of them, where `...` stands for
-//! whatever else there is. `console server` is run against
-//! a real server, which stands in for `SERVER`; its words are `exit=N` for the code that each command ends with.
+//! and ```` ```yaml config x ```` are the files `x.yaml`, `x.rhai`, `x.test.yaml` and `x.yaml`. ```` ```console ```` holds
+//! commands after `$ ` and lines that must come of them in that order, `...` for whatever else there is; `exit=N` says with
+//! which code they end. `console server` is run against a real server, which stands in for `SERVER`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -112,7 +111,8 @@ fn unfold(blocks: &[Block], folder: &Path, server: &str) {
 /// Runs a command as a reader would: in a shell, with `pgsteward` in the path, and nothing of this machine's state.
 fn run(command: &str, folder: &Path) -> Output {
     let program = Path::new(env!("CARGO_BIN_EXE_pgsteward")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var_os("PATH").unwrap_or_default().display());
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([program.to_owned()].into_iter().chain(std::env::split_paths(&others))).unwrap();
     let mut shell = Command::new("sh");
     shell.args(["-ec", command]).current_dir(folder).env("PATH", path).env("HOME", folder);
     shell.env("STATE_DIRECTORY", folder.join("state")).output().unwrap()

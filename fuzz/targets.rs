@@ -1,0 +1,193 @@
+//! What hostile text and files come in through, one function a door; each must neither panic nor go on for ever.
+//!
+//! Beyond that they check what must hold whatever comes in: a problem can be shown, a secret does not show, a window that
+//! is named is open. `fuzz_targets/` hands them to libFuzzer, `tests/fuzz_smoke.rs` runs them over mutated seeds.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use chrono::{DateTime, TimeDelta};
+use pgsteward::app::{oneshot, setup, turn};
+use pgsteward::collect::{Endpoint, EndpointDefaults, Sample, Surroundings, metrics};
+use pgsteward::config::{self, Source};
+use pgsteward::env::Env;
+use pgsteward::model::Catalog;
+use pgsteward::problem::Problem;
+use pgsteward::rules::rhai::Limits;
+use pgsteward::rules::{self, Loaded, RuleFile};
+use pgsteward::{alert, calendar};
+
+/// A door.
+#[derive(Debug)]
+pub struct Target {
+    /// The same as in `fuzz_targets/`.
+    pub name: &'static str,
+    /// What is done with the bytes.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with, that get far.
+    pub seeds: &'static [&'static str],
+}
+
+/// All doors.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "config",
+        run: config,
+        seeds: &[include_str!("../src/config/example.yaml"), include_str!("seeds/config.yaml"), include_str!("seeds/classic.yaml")],
+    },
+    Target {
+        name: "rule_yaml",
+        run: rule_yaml,
+        seeds: &[
+            include_str!("seeds/classic.yaml"),
+            include_str!("../rules/capacity/database_growth.yaml"),
+            include_str!("seeds/metric.yaml"),
+        ],
+    },
+    Target {
+        name: "rule_script",
+        run: rule_script,
+        seeds: &[
+            include_str!("../rules/vacuum/dead_tuples_past_trigger.rhai"),
+            include_str!("../rules/locks/blocked_sessions.rhai"),
+            include_str!("../rules/queries/top_consumer.rhai"),
+        ],
+    },
+    Target { name: "rule_test", run: rule_test, seeds: &[include_str!("../rules/vacuum/dead_tuples_past_trigger.test.yaml")] },
+    Target {
+        name: "dsn",
+        run: dsn,
+        seeds: &[
+            "postgresql://u:s3cr3t@[::1]:5432,db2:5433/shop?sslmode=verify-full&application_name=x%20y",
+            "host=db1,db2 port=5432 user='a b' password='s3\\'cr3t' dbname=shop sslmode=require connect_timeout=3",
+            "host=/tmp user=x",
+        ],
+    },
+    Target {
+        name: "window",
+        run: window,
+        seeds: &[
+            "sun\n22:00\n04:00\nEurope/Paris\n2026-11-24",
+            "mon-fri\n00:00\n24:00\nAmerica/New_York\n2026-10-31",
+            "daily\n02:30\n02:45\nUTC",
+        ],
+    },
+    Target { name: "sample", run: sample, seeds: &[include_str!("seeds/sample.json")] },
+    Target { name: "quantity", run: quantity, seeds: &["512MB", "1h30m", "99.9%", "1.2M", "-5 ms", "1e308 TB"] },
+];
+
+fn text(data: &[u8]) -> String {
+    String::from_utf8_lossy(data).into_owned()
+}
+
+/// Limits under which a script that loops is over in a moment.
+fn limits() -> Limits {
+    Limits { operations: 20_000, column_bytes: 1 << 20, ..Limits::default() }
+}
+
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(metrics::catalog)
+}
+
+/// Every problem can be shown, beside its line too.
+fn show(problems: &[Problem], source: &str) {
+    for problem in problems {
+        assert!(!problem.to_string().is_empty() && !problem.render(source, true).is_empty());
+    }
+}
+
+/// A config, which may also be a file of classic rules.
+pub fn config(data: &[u8]) {
+    let text = text(data);
+    let loaded = config::check(Source::of_text("fuzz.yaml", &text), &Env::of([]));
+    show(&loaded.problems, &text);
+    assert!(loaded.config.is_some() || loaded.problems.iter().any(Problem::is_error), "no config and no reason");
+}
+
+fn load(path: &str, text: &str) -> Loaded {
+    let file = RuleFile { path: path.into(), text: text.into(), pack: None };
+    let loaded = rules::load(&[file], catalog(), limits());
+    show(&loaded.problems, text);
+    loaded
+}
+
+/// A file of rules, classic or rich; classic ones are converted, and what comes of that is loaded.
+pub fn rule_yaml(data: &[u8]) {
+    let text = text(data);
+    let before = load("fuzz.yaml", &text);
+    if let Ok(rich) = rules::convert::to_rich("fuzz.yaml", &text, catalog()) {
+        let after = load("rich.yaml", &rich);
+        if !before.problems.iter().any(Problem::is_error) {
+            assert_eq!(before.set.len(), after.set.len(), "a rule was lost by converting:\n{rich}");
+        }
+    }
+}
+
+/// A script with its header. Loading runs it over small frames, so its limits are tried as well.
+pub fn rule_script(data: &[u8]) {
+    load("fuzz.rhai", &text(data));
+}
+
+/// A test file of a rule that is there.
+pub fn rule_test(data: &[u8]) {
+    static SET: OnceLock<Loaded> = OnceLock::new();
+    let rule = include_str!("../rules/vacuum/dead_tuples_past_trigger.rhai");
+    let loaded = SET.get_or_init(|| load("rules/dead_tuples_past_trigger.rhai", rule));
+    let text = text(data);
+    let file = RuleFile { path: "fuzz.test.yaml".into(), text: text.clone(), pack: None };
+    let report = rules::unit::run_tests(&loaded.set, &file, alert::decide);
+    show(&report.problems, &text);
+}
+
+/// A connection string. Neither what it is called nor what is wrong with it shows the password.
+pub fn dsn(data: &[u8]) {
+    let text = text(data);
+    let none = Surroundings::of([] as [(&str, &str); 0]);
+    let said = match Endpoint::parse(&text, &EndpointDefaults::default(), &none) {
+        Ok(endpoint) => format!("{} {endpoint:?}", endpoint.describe()),
+        Err(error) => format!("{error} {error:?}"),
+    };
+    let ours = text.starts_with("postgresql://u:s3cr3t@") && text.matches("s3cr3t").count() == 1;
+    assert!(!ours || !said.contains("s3cr3t"), "{said}");
+}
+
+/// Days, start, end, zone and a date, a line each. The times that are named are open, and end after they begin.
+pub fn window(data: &[u8]) {
+    let text = text(data);
+    let mut lines = text.lines();
+    let mut line = || lines.next().unwrap_or_default();
+    let (days, start, end, zone, date) = (calendar::parse_days(line()), line(), line(), calendar::parse_zone(line()), line());
+    let (Ok(days), Ok((start, end, all_day)), Ok(zone)) = (days, calendar::parse_span(start, end), zone) else { return };
+    let from = DateTime::parse_from_rfc3339(&format!("{date}T00:00:00Z")).map_or(DateTime::UNIX_EPOCH, |at| at.to_utc());
+    let window = calendar::Window { days, start, end, all_day, zone, except: Vec::new() };
+    for (from, to) in window.next(from, 4) {
+        assert!(from < to && to - from <= TimeDelta::hours(50), "{window:?}: {from} to {to}");
+        assert!(window.contains(from).is_some(), "{window:?} is not open at {from}, where it says that it begins");
+    }
+}
+
+/// A sample file through every shipped rule, as `check --snapshot` does it.
+pub fn sample(data: &[u8]) {
+    static RULES: OnceLock<setup::Rules> = OnceLock::new();
+    let rules = RULES.get_or_init(|| setup::load_rules(&[]));
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let path = folder.path().join("sample.json");
+    if std::fs::write(&path, data).is_err() {
+        return;
+    }
+    let Ok(sample) = Sample::read(&path) else { return };
+    let Ok(watch) = setup::watch_of_dsn("host=localhost user=fuzz") else { return };
+    let (basis, earlier) = oneshot::basis_of(sample);
+    let (outcomes, decision) = turn::turn(&basis, &rules.set, &watch.wishes, &watch.decide);
+    let grants = BTreeMap::new();
+    let report = pgsteward::app::report::Report { snapshot: basis.snapshot, outcomes, decision, earlier, grants };
+    assert!(report.exit_code() <= 3);
+}
+
+/// A quantity; one that is understood is a number.
+pub fn quantity(data: &[u8]) {
+    if let Ok(quantity) = pgsteward_helpers::parse_quantity(&text(data)) {
+        assert!(!quantity.value.is_nan());
+    }
+}
