@@ -171,7 +171,7 @@ impl Service {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        ended.expect("stops within ten seconds").code().unwrap()
+        ended.unwrap_or_else(|| panic!("it has not stopped within ten seconds")).code().unwrap()
     }
 }
 
