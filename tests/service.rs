@@ -171,7 +171,7 @@ impl Service {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        ended.expect("stops within ten seconds").code().unwrap()
+        ended.unwrap_or_else(|| panic!("it has not stopped within ten seconds")).code().unwrap()
     }
 }
 
@@ -334,4 +334,77 @@ async fn a_server_that_goes_away_is_told_holds_the_rest_and_is_told_again_when_i
     });
     assert!(!place.is_told("instance_restarted", "resolved"));
     assert_eq!(service.stop(), 0);
+}
+
+/// Frozen, as behind a dead disk or a firewall that drops: connections open and nobody answers.
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_and_does_not_keep_the_service_from_stopping() {
+    let server = Cluster::start(&support::binaries(support::newest()), &cluster::options()).unwrap();
+    server.create_steward().await.unwrap();
+    let place = Place::new();
+    place.config(&[("a", &server.dsn("postgres", STEWARD))], "1s", "");
+    let service = place.service();
+    service.says(&["tick", "reached=true"], 0);
+    let pid = fs::read_to_string(server.data().join("postmaster.pid")).unwrap().lines().next().unwrap().to_string();
+    let signal = |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    signal("-STOP");
+    service.says(&["tick", "reached=false"], 0);
+    let stopped = service.stop();
+    signal("-CONT");
+    assert_eq!(stopped, 0);
+}
+
+#[tokio::test]
+async fn looks_work_beside_a_running_service_and_start_from_its_tick() {
+    let place = Place::new();
+    place.config(&[("a", &dsn().await)], "1s", "");
+    let service = place.service();
+    wait_for("a notice", || place.is_told("durability_off", "firing").then_some(()));
+    let run = |args: &[&str]| place.steward(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let look = run(&["check", "--config", "pgsteward.yaml"]);
+    assert_eq!(look.status.code(), Some(2), "{}", text(&look.stderr));
+    assert!(text(&look.stdout).contains("after the stored tick"), "{}", text(&look.stdout));
+    assert!(text(&look.stdout).contains("firing for "), "{}", text(&look.stdout));
+    let list = text(&run(&["alerts", "list", "--config", "pgsteward.yaml"]).stdout);
+    assert!(list.contains("durability_off") && list.contains("firing"), "{list}");
+    let alerts: serde_json::Value = serde_json::from_slice(&run(&["alerts", "list", "--json"]).stdout).unwrap();
+    let id =
+        alerts.as_array().unwrap().iter().find(|a| a["rule"] == "durability_off").unwrap()["fingerprint"].as_str().unwrap().to_string();
+    let shown = text(&run(&["alerts", "show", &id]).stdout);
+    assert!(shown.contains("Told") && shown.contains("delivered") && shown.contains("inactive -> firing"), "{shown}");
+    assert_eq!(service.stop(), 0);
+}
+
+#[tokio::test]
+async fn one_look_at_a_real_server_can_be_kept_and_turned_again() {
+    let (place, dsn) = (Place::new(), dsn().await);
+    let run = |args: &[&str]| {
+        let output = place.steward(args).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, page, err) = run(&["check", &dsn, "--interval", "200ms", "--record", "tick.json.gz"]);
+    assert_eq!((code, err.as_str()), (2, ""), "{page}");
+    assert!(page.contains("2 samples 2") && page.contains("CRITICAL  durability_off"), "{page}");
+    let (code, same, _) = run(&["replay", "tick.json.gz"]);
+    assert_eq!(code, 0, "{same}");
+    let (code, written, _) = run(&["collect", &dsn, "--interval", "200ms", "--out", "sample.json.gz"]);
+    assert_eq!(code, 0, "{written}");
+    let (code, again, _) = run(&["check", "--snapshot", "sample.json.gz"]);
+    assert_eq!(code, 2, "{again}");
+    let (code, doctor, err) = run(&["doctor", &dsn]);
+    assert_eq!((code, err.as_str()), (0, ""), "{doctor}");
+    assert!(doctor.contains("as steward") && doctor.contains("slow_statement, top_consumer: "), "{doctor}");
+    assert!(doctor.lines().all(|line| line.chars().count() <= 110), "{doctor}");
+    let (code, refused, _) = run(&["check", &dsn.replace("steward", "stranger")]);
+    assert_eq!(code, 1, "{refused}");
+    assert!(
+        refused.contains("refuses our login")
+            && refused.contains("WARNING   login_refused")
+            && !refused.contains("CRITICAL  instance_down"),
+        "{refused}"
+    );
+    let (code, nowhere, _) = run(&["doctor", &dsn.replace("'postgres'", "nowhere")]);
+    assert_eq!(code, 3, "{nowhere}");
+    assert!(nowhere.starts_with("no connection  ") && nowhere.contains("database \"nowhere\" does not exist"), "{nowhere}");
 }

@@ -1,6 +1,5 @@
 //! `doctor`: what can be seen of a server, what cannot, and the GRANT or setting that mends it.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::progress::Progress;
@@ -110,35 +109,38 @@ fn describe(capabilities: &Capabilities) -> String {
 
 /// What would bring the missing frames, each remedy once.
 fn mends(report: &Report) -> String {
-    let mut seen = BTreeSet::new();
-    let mut text = String::new();
+    let mut remedies: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, reading) in &report.snapshot.frames {
         let Reading::Missing(missing) = reading else { continue };
-        if missing.reason == MissingReason::NotApplicable {
-            continue;
-        }
-        if let Some(remedy) = &missing.remedy
-            && seen.insert(remedy)
-        {
-            text.push_str(&term::wrapped(&safe(remedy), &format!("   {name:<18}"), &" ".repeat(21), term::width()));
-            text.push('\n');
+        if let Some(remedy) = missing.remedy.as_deref().filter(|_| missing.reason != MissingReason::NotApplicable) {
+            gather(&mut remedies, remedy, name);
         }
     }
+    let mut text = String::new();
+    for (remedy, frames) in remedies {
+        text.push_str(&format!("{}\n", term::wrapped(&frames.join(", "), "   ", "   ", term::width())));
+        text.push_str(&format!("{}\n", term::wrapped_whole(&safe(remedy), "      ", "      ", term::width())));
+    }
     if text.is_empty() { text } else { format!("\n{}\n{text}", styled(BOLD, "To see more")) }
+}
+
+/// Adds a member to its group; groups keep the order in which they came.
+fn gather<'a>(groups: &mut Vec<(&'a str, Vec<&'a str>)>, key: &'a str, member: &'a str) {
+    match groups.iter_mut().find(|(other, _)| *other == key) {
+        Some((_, members)) => members.push(member),
+        None => groups.push((key, vec![member])),
+    }
 }
 
 fn rules(report: &Report) -> String {
     let able = report.outcomes.iter().filter(|o| matches!(o.outcome, Outcome::Ok(_))).count();
     let blind = report.blind();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    blind.iter().for_each(|b| gather(&mut reasons, &b.reason, &b.meta.id));
     let mut text = format!("\n{}\n   {}\n", styled(BOLD, "Rules"), styled(GOOD, &format!("{able} can be evaluated")));
-    for b in blind {
-        text.push_str(&term::wrapped(
-            &format!("{}: {}", b.meta.id, safe(&b.reason)),
-            "   cannot tell  ",
-            "                ",
-            term::width(),
-        ));
-        text.push('\n');
+    for (reason, rules) in reasons {
+        let line = format!("{}: {}", rules.join(", "), safe(reason));
+        text.push_str(&format!("{}\n", term::wrapped(&line, "   cannot tell  ", "                ", term::width())));
     }
     text
 }

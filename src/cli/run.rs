@@ -83,13 +83,18 @@ fn serve(path: &Path, house: House, store: SharedStore, env: Env) -> anyhow::Res
         let (reload, reloaded) = watch::channel(0_u64);
         info!(targets = house.watches.len(), rules = house.rules.iter().count(), version = env!("CARGO_PKG_VERSION"), "watching");
         let current = Arc::new(RwLock::new(Arc::new(house)));
-        let service = tokio::spawn(service::serve(current.clone(), stopped, reloaded));
+        let mut service = tokio::spawn(service::serve(current.clone(), stopped, reloaded));
         let (mut term, mut int, mut hup) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
         loop {
             tokio::select! {
                 _ = term.recv() => break,
                 _ = int.recv() => break,
+                // It only ends when it is told to: whoever started us has to know, and start us again.
+                ended = &mut service => {
+                    ended.context("the service failed")?;
+                    bail!("the service ended although nobody stopped it");
+                }
                 _ = hup.recv() => match build(path, &env, store.clone()).await {
                     Ok(house) => {
                         *current.write().await = Arc::new(house);

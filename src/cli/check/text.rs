@@ -2,7 +2,7 @@
 
 use crate::app::report::{Blind, Earlier, Report, Row};
 use crate::cli::term::{BOLD, DIM, GOOD, bar, ends, flow, severity_style, shown_width, styled, wrapped, wrapped_whole};
-use crate::model::{ActionRequest, Evidence, Severity, Snapshot, State, Tier, Unit};
+use crate::model::{ActionRequest, Evidence, MissingReason, Reading, Severity, Snapshot, State, Tier, Unit};
 use crate::text::safe;
 use pgsteward_helpers::span;
 
@@ -52,7 +52,7 @@ pub fn render(report: &Report, options: Options) -> String {
 fn header(snapshot: &Snapshot, earlier: Earlier, width: usize) -> String {
     let name = styled(BOLD, &safe(&snapshot.target.name));
     let left = match &snapshot.server {
-        None => format!("{name}  could not be reached"),
+        None => format!("{name}  {}", why_no_answer(snapshot)),
         Some(server) => {
             let role = match server.in_recovery {
                 Some(true) => "standby",
@@ -77,6 +77,18 @@ fn header(snapshot: &Snapshot, earlier: Earlier, width: usize) -> String {
         if cost.connections == 1 { "connection" } else { "connections" }
     );
     format!("{}\n\n", ends(&left, &styled(DIM, &right), width))
+}
+
+/// Down and locked out are mended by different people.
+fn why_no_answer(snapshot: &Snapshot) -> &'static str {
+    let has = |reason| snapshot.frames.values().any(|reading| matches!(reading, Reading::Missing(missing) if missing.reason == reason));
+    if has(MissingReason::LoginRefused) {
+        "refuses our login"
+    } else if has(MissingReason::TooManyClients) {
+        "has no free connection"
+    } else {
+        "could not be reached"
+    }
 }
 
 fn totals(report: &Report, rows: &[Row<'_>], width: usize) -> String {
