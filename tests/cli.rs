@@ -267,6 +267,21 @@ const DEAD_ROWS: &str = r#"rules:
       Do: vacuum.
 "#;
 
+#[test]
+fn a_shipped_rule_that_somebody_changes_is_tested_as_changed() {
+    let folder = folder();
+    let shipped = format!("{}/rules/locks", env!("CARGO_MANIFEST_DIR"));
+    for name in ["deadlocks.yaml", "deadlocks.test.yaml"] {
+        let text = std::fs::read_to_string(format!("{shipped}/{name}")).unwrap();
+        file(folder.path(), name, &text.replace("default: 0.2", "default: 2"));
+    }
+    let changed = ran(folder.path(), &["rules", "test", "deadlocks.yaml"]);
+    assert_eq!((changed.code, changed.err.as_str()), (1, ""), "{}", changed.out);
+    assert!(changed.out.contains("FAIL") && changed.out.contains("one a minute warns"), "{}", changed.out);
+    let whole = ran(folder.path(), &["rules", "test", &format!("{}/rules/classic", env!("CARGO_MANIFEST_DIR"))]);
+    assert_eq!(whole.code, 0, "{} {}", whole.out, whole.err);
+}
+
 /// Its test, with what is expected of a table that has 500.
 fn rule_test(expected: &str) -> String {
     format!(

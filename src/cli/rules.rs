@@ -132,96 +132,108 @@ fn setting(def: &SettingDef) -> Vec<String> {
 }
 
 fn test(paths: &[PathBuf], verbose: bool) -> anyhow::Result<ExitCode> {
-    let own = expand(paths)?;
-    let rules = setup::load_rules(&own);
-    if paths.is_empty() {
-        show_problems(rules.problems.iter(), &sources(&rules));
+    let (rules, tests) = if paths.is_empty() {
+        let rules = setup::load_rules(&[]);
+        let tests = rules.files.iter().filter(|f| f.is_test()).cloned().collect();
+        (rules, tests)
     } else {
-        let asked: Vec<String> = own.iter().map(|p| p.display().to_string()).collect();
-        show_problems(rules.problems.iter().filter(|p| asked.contains(&p.file)), &sources(&rules));
+        let found = find(paths)?;
+        (setup::load_only(&found.rules), read(&found.tests)?)
+    };
+    show_problems(rules.problems.iter(), &sources(&rules));
+    let broken = rules.problems.iter().filter(|p| p.is_error()).count();
+    if tests.is_empty() && broken == 0 {
+        bail!("no test file: a rule `x.rhai` has its tests in `x.test.yaml`");
     }
-    let broken = rules
-        .problems
-        .iter()
-        .filter(|p| p.is_error() && (paths.is_empty() || own.iter().any(|o| o.display().to_string() == p.file)))
-        .count();
-    let mut files: Vec<RuleFile> = rules.files.iter().filter(|f| f.path.ends_with(".test.yaml")).cloned().collect();
-    if !paths.is_empty() {
-        files = beside(&own)?;
-        if files.is_empty() && broken == 0 {
-            bail!("no test file: a rule `x.rhai` has its tests in `x.test.yaml`");
-        }
-    }
-    let (mut passed, mut failed) = (0, 0);
-    for file in &files {
-        let report = unit::run_tests(&rules.set, file, alert::decide);
-        show_problems(report.problems.iter(), &[(file.path.clone(), file.text.clone())].into());
-        if report.cases.is_empty() {
-            failed += 1;
-            term::out(&format!("{}  {}: no case could be run\n", styled(severity_style(Severity::Critical), "FAIL"), file.path));
-        }
-        for case in &report.cases {
-            if case.failures.is_empty() {
-                passed += 1;
-                if verbose {
-                    term::out(&format!("{}  {}: {}\n", styled(GOOD, "pass"), file.path, case.name));
-                }
-                continue;
-            }
-            failed += 1;
-            term::out(&format!("{}  {}:{}: {}\n", styled(severity_style(Severity::Critical), "FAIL"), file.path, case.line, case.name));
-            for failure in &case.failures {
-                term::out(&term::wrapped(failure, "      ", "        ", term::width()));
-                term::out("\n");
-            }
-        }
-    }
-    term::out(&format!("{passed} passed, {failed} failed, in {}\n", counted(files.len(), "test file")));
+    let (passed, failed) = tests.iter().fold((0, 0), |(passed, failed), file| {
+        let (p, f) = run_file(&rules, file, verbose);
+        (passed + p, failed + f)
+    });
+    let files = tests.len();
+    term::out(&format!("{passed} passed, {failed} failed, in {files} test {}\n", if files == 1 { "file" } else { "files" }));
     Ok(ExitCode::from(if failed + broken > 0 { exit::WARNING } else { exit::OK }))
 }
 
-/// Rule files among the paths; folders are walked.
-fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
-                .with_context(|| format!("`{}` cannot be read", path.display()))?
-                .filter_map(|entry| entry.ok().map(|e| e.path()))
-                .collect();
-            entries.sort();
-            files.extend(expand(&entries)?);
-        } else if is_rule(path) {
-            files.push(path.clone());
-        } else if let Some(rule) = rule_of_test(path) {
-            files.push(rule);
+/// Runs one test file and shows what failed: cases that passed and failed.
+fn run_file(rules: &Rules, file: &RuleFile, verbose: bool) -> (usize, usize) {
+    let report = unit::run_tests(&rules.set, file, alert::decide);
+    show_problems(report.problems.iter(), &[(file.path.clone(), file.text.clone())].into());
+    let fail = styled(severity_style(Severity::Critical), "FAIL");
+    if report.cases.is_empty() {
+        term::out(&format!("{fail}  {}: no case could be run\n", file.path));
+        return (0, 1);
+    }
+    let (passed, failed): (Vec<_>, Vec<_>) = report.cases.iter().partition(|case| case.failures.is_empty());
+    for case in passed.iter().filter(|_| verbose) {
+        term::out(&format!("{}  {}: {}\n", styled(GOOD, "pass"), file.path, case.name));
+    }
+    for case in &failed {
+        term::out(&format!("{fail}  {}:{}: {}\n", file.path, case.line, case.name));
+        for failure in &case.failures {
+            term::out(&format!("{}\n", term::wrapped(failure, "      ", "        ", term::width())));
         }
     }
-    files.sort();
-    files.dedup();
-    Ok(files)
+    (passed.len(), failed.len())
+}
+
+/// Rule files and their test files.
+#[derive(Default)]
+struct Found {
+    rules: Vec<PathBuf>,
+    tests: Vec<PathBuf>,
+}
+
+/// Walks folders; a rule file brings the tests beside it, a test file the rules of its folder that it may be about.
+fn find(paths: &[PathBuf]) -> anyhow::Result<Found> {
+    let mut found = Found::default();
+    for path in paths {
+        add(path, &mut found)?;
+    }
+    for list in [&mut found.rules, &mut found.tests] {
+        list.sort();
+        list.dedup();
+    }
+    Ok(found)
+}
+
+fn add(path: &Path, found: &mut Found) -> anyhow::Result<()> {
+    let beside = path.with_extension("test.yaml");
+    if path.is_dir() {
+        for entry in entries(path)? {
+            add(&entry, found)?;
+        }
+    } else if is_test(path) {
+        found.tests.push(path.to_path_buf());
+        let stem = path.to_string_lossy().trim_end_matches(".test.yaml").to_string();
+        let own = ["rhai", "yaml"].map(|ending| PathBuf::from(format!("{stem}.{ending}")));
+        let own: Vec<PathBuf> = own.into_iter().filter(|p| p.exists()).collect();
+        // A file of several rules has a test file for each of them beside it.
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        found.rules.extend(if own.is_empty() { entries(folder)?.into_iter().filter(|p| is_rule(p)).collect() } else { own });
+    } else if is_rule(path) {
+        found.rules.push(path.to_path_buf());
+        found.tests.extend(beside.exists().then_some(beside));
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let read = std::fs::read_dir(folder).with_context(|| format!("`{}` cannot be read", folder.display()))?;
+    Ok(read.filter_map(|entry| entry.ok().map(|e| e.path())).collect())
+}
+
+fn is_test(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".test.yaml")
 }
 
 fn is_rule(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    (name.ends_with(".rhai") || name.ends_with(".yaml") || name.ends_with(".yml")) && !name.ends_with(".test.yaml")
+    !is_test(path) && path.extension().is_some_and(|ending| ["rhai", "yaml", "yml"].iter().any(|e| ending == *e))
 }
 
-/// `x.rhai` or `x.yaml` for `x.test.yaml`.
-fn rule_of_test(path: &Path) -> Option<PathBuf> {
-    let stem = path.to_str()?.strip_suffix(".test.yaml")?.to_string();
-    ["rhai", "yaml"].iter().map(|ending| PathBuf::from(format!("{stem}.{ending}"))).find(|p| p.exists())
-}
-
-/// The test files beside rule files.
-fn beside(rules: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
-    let mut files = Vec::new();
-    for rule in rules {
-        let path = rule.with_extension("test.yaml");
-        if path.exists() {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-            files.push(RuleFile { path: path.display().to_string(), text, pack: None });
-        }
-    }
-    Ok(files)
+fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+        Ok(RuleFile { path: path.display().to_string(), text, pack: None })
+    };
+    paths.iter().map(read).collect()
 }
