@@ -1,6 +1,6 @@
 //! The functions of `fuzz/` over their seeds and over seeds that were damaged: what libFuzzer does for hours, for a moment.
 //!
-//! Which damage is done is drawn by proptest, so that what fails is cut down to little and kept beside this file.
+//! Which damage is done is drawn by proptest, so that what fails is cut down to little.
 //! `PROPTEST_CASES=20000` makes it a longer moment.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -11,6 +11,7 @@ use crate::app::setup;
 use crate::deliver::channels;
 use crate::model::action::{KINDS, ParamKind};
 use crate::model::{FrameDef, MissingReason, RuleMeta, Sensitivity, SettingValue};
+use crate::rules::rhai::functions::FUNCTIONS;
 
 /// Write the reference pages
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,7 @@ pub fn pages() -> Vec<(&'static str, String)> {
     vec![
         ("frames.md", frames(&defs)),
         ("rules.md", rules_page(&metas)),
+        ("language.md", language()),
         ("actions.md", actions()),
         ("channels.md", channels_page()),
         ("cli.md", cli()),
@@ -90,6 +92,17 @@ fn rules_page(metas: &[&RuleMeta]) -> String {
             line(&mut text, &format!("- `{}` (default {default}): {}", s.name, s.doc));
         }
         line(&mut text, &format!("\n{}", m.runbook.trim()));
+    }
+    text
+}
+
+fn language() -> String {
+    let mut text = format!("{HEAD}# Functions of the rule language\n\n");
+    text.push_str("For scripts and for the expressions of the rich YAML form. `x.f(y)` is `f(x, y)`.\n\n| call | answer |\n|---|---|\n");
+    for function in FUNCTIONS {
+        let (call, answer) = function.doc.split_once("): ").map_or((function.doc, ""), |(call, answer)| (call, answer));
+        let close = if answer.is_empty() { "" } else { ")" };
+        line(&mut text, &format!("| `{call}{close}` | {} |", answer.replace('|', "\\|")));
     }
     text
 }
