@@ -63,6 +63,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let search = Search { explicit: args.pg_bin.clone(), ..Search::here(args.major) };
     let binaries = match obtain(&search, &|line| say(line)) {
         Ok(binaries) => binaries,
+        // What was asked for by name and is not there is an error, not a reason for something else.
+        Err(problem) if args.pg_bin.is_some() || args.major.is_some() => return Err(problem.into()),
         Err(problem) => {
             say(&crate::app::chain(&problem));
             say("no server can be had here, so a recorded snapshot is shown instead");
@@ -109,7 +111,7 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
         let findings: usize = done.outcomes.iter().map(|o| if let Outcome::Ok(e) = &o.outcome { e.findings.len() } else { 0 }).sum();
         let cost = &done.basis.snapshot.cost;
         let line = format!(
-            "tick {n} of {}: {findings} findings, {firing} alerts firing, {} notices; it cost the server {} ms",
+            "tick {n} of {}: {findings} findings, {firing} alerts firing, {} notices; asking took {} ms",
             args.ticks,
             done.decision.notices.len(),
             cost.server_ms.round()

@@ -89,7 +89,7 @@ fn page(capabilities: &Capabilities, report: &Report) -> String {
     text.push_str(&styled(
         DIM,
         &format!(
-            "\nLooking cost the server {} ms in {} queries, {} rows, {}\n",
+            "\nAsking took {} ms in {} queries, {} rows, {}\n",
             cost.server_ms.round(),
             cost.queries,
             cost.rows,

@@ -210,6 +210,8 @@ fn add(path: &Path, found: &mut Found) -> anyhow::Result<()> {
         // A file of several rules has a test file for each of them beside it.
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         found.rules.extend(if own.is_empty() { entries(folder)?.into_iter().filter(|p| is_rule(p)).collect() } else { own });
+    } else if !path.exists() {
+        bail!("there is no file or folder `{}`", path.display());
     } else if is_rule(path) {
         found.rules.push(path.to_path_buf());
         found.tests.extend(beside.exists().then_some(beside));

@@ -26,12 +26,12 @@ pub use sick::{Sickness, Trouble};
 /// When nothing fits and nothing can be fetched: the error says what was found and what was tried.
 pub fn obtain(search: &Search, progress: &dyn Fn(&str)) -> Result<Binaries, Error> {
     let found = find::find(search);
-    for left in &found.left_out {
-        progress(&format!("leaves out {}: {}", left.bin.display(), left.why));
-    }
     if let Some(best) = found.best {
         progress(&format!("found PostgreSQL {} in {}", best.version, best.bin.display()));
         return Ok(best);
+    }
+    for left in &found.left_out {
+        progress(&format!("leaves out {}: {}", left.bin.display(), left.why));
     }
     if let Some(folder) = &search.explicit {
         return Err(Error::NothingIn { folder: folder.clone(), why: found.left_out.into_iter().map(|left| left.why).collect() });

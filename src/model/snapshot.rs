@@ -159,7 +159,7 @@ impl Reading {
     }
 }
 
-/// What the collection cost the server and the wire. Server CPU is an estimate: the sum of execution times.
+/// What the collection cost. Time is what was spent waiting for the server: its own time and the network's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Time spent waiting for answers, in milliseconds, summed over queries.

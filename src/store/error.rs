@@ -11,7 +11,7 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no store to read.
-    #[error("there is no store at `{}`; a first `pgsteward run` or `check` makes one", path.display())]
+    #[error("there is no store at `{}`; a first `pgsteward run` makes one", path.display())]
     Absent {
         /// Where it was looked for.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum StoreError {
         known: u32,
     },
     /// An older pgsteward has written it and it was opened only to be read.
-    #[error("the store `{}` has the older form {found}; `pgsteward run` or `check` brings it to form {known}", path.display())]
+    #[error("the store `{}` has the older form {found}; `pgsteward run` brings it to form {known}", path.display())]
     Older {
         /// Which file.
         path: PathBuf,

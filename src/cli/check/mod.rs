@@ -4,10 +4,11 @@ mod json;
 mod nagios;
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::progress::Progress;
 use super::shared::{TargetArgs, block_on, existing_store};
@@ -18,7 +19,8 @@ use crate::app::{replay, tick_file};
 use crate::clock::Clock;
 use crate::collect::Sample;
 use crate::env::Env;
-use crate::model::Tier;
+use crate::model::{Catalog, Tier};
+use crate::rules::RuleSet;
 
 /// Look at a server once and say what is wrong with it
 ///
@@ -93,6 +95,9 @@ fn report(args: &Args) -> anyhow::Result<Report> {
     let env = Env::real();
     let sample = args.snapshot.as_deref().map(Sample::read).transpose().context("the snapshot cannot be used")?;
     let mut chosen = args.target.choose(&env)?;
+    for pack in &args.packs {
+        known_pack(pack, &chosen.rules.set)?;
+    }
     chosen.watch.wishes.packs.extend(args.packs.iter().cloned());
     chosen.watch.wishes.evaluate_all = true;
     if let Some(sample) = &sample {
@@ -122,6 +127,16 @@ fn report(args: &Args) -> anyhow::Result<Report> {
         tick_file::write(path, &tick)?;
     }
     Ok(report)
+}
+
+/// A pack that is none would only mean fewer rules, and nobody would see it.
+fn known_pack(pack: &str, rules: &RuleSet) -> anyhow::Result<()> {
+    let packs: BTreeSet<&str> = rules.iter().map(|rule| rule.meta().pack.as_str()).collect();
+    if packs.contains(pack) {
+        return Ok(());
+    }
+    let near = Catalog::nearest(packs.iter().copied(), pack).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    bail!("there is no pack `{pack}`{near} ({})", packs.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// The page for a person, for other subcommands that end with a look.

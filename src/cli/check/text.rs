@@ -71,7 +71,7 @@ fn header(snapshot: &Snapshot, earlier: Earlier, width: usize) -> String {
     };
     let cost = &snapshot.cost;
     let right = format!(
-        "{samples}; cost the server {} ms, {} {}",
+        "{samples}; asking took {} ms, {} {}",
         cost.server_ms.round(),
         cost.connections,
         if cost.connections == 1 { "connection" } else { "connections" }
