@@ -1,6 +1,7 @@
 //! `alert::decide` against a reference written the naive way: it keeps every evaluation and every notice for ever and works
 //! out from the whole log, each tick anew, how things stand. Random outcomes, gaps, clocks put back, windows and deliveries
-//! that fail, at the three tick intervals people use.
+//! that fail, at the three tick intervals people use. Long, because what can happen, the reference and the invariants are read
+//! together.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
