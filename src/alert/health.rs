@@ -11,7 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::fingerprint::fingerprint;
 use super::verdict;
 use crate::model::{
-    Book, DecideConfig, Evaluation, Evidence, Finding, Labels, Outcome, RuleHealth, RuleMeta, RuleOutcome, Severity, Tier, Unit,
+    Book, DecideConfig, Evaluation, Evidence, Finding, Labels, MissingReason, Outcome, RuleHealth, RuleMeta, RuleOutcome, Severity, Tier,
+    Unit,
 };
 
 /// Id of the rule about rules; no other rule may have it.
@@ -30,11 +31,25 @@ fn one(before: Option<&RuleHealth>, ended: &RuleOutcome, now: DateTime<Utc>) -> 
     match &ended.outcome {
         Outcome::Ok(_) => RuleHealth { last_ok: Some(now), ..RuleHealth::default() },
         Outcome::NoData(_) if ended.meta.fire_when_missing => RuleHealth { last_ok: Some(now), ..RuleHealth::default() },
+        ended if !is_news(ended) => before,
         Outcome::NoData(_) => RuleHealth { unknown_since, reason: verdict::reason(&ended.outcome), errors: 0, ..before },
         Outcome::Error(_) => {
             RuleHealth { unknown_since, reason: verdict::reason(&ended.outcome), errors: before.errors.saturating_add(1), ..before }
         }
         Outcome::Skipped(_) => before,
+    }
+}
+
+/// Whether an outcome says anything of the rule itself. One that was not tried does not; nor does a server that cannot be
+/// asked at all, of which rules of their own tell once, nor a history that is still too short.
+fn is_news(outcome: &Outcome) -> bool {
+    use MissingReason::{LoginRefused, NotYet, TooManyClients, Unreachable};
+    match outcome {
+        Outcome::Ok(_) | Outcome::Error(_) => true,
+        Outcome::NoData(inputs) => {
+            !inputs.iter().all(|(_, missing)| matches!(missing.reason, Unreachable | LoginRefused | TooManyClients | NotYet))
+        }
+        Outcome::Skipped(_) => false,
     }
 }
 
@@ -51,17 +66,17 @@ pub(super) fn outcome(
         let health = health.get(&ended.meta.id)?;
         let lasted = now - health.unknown_since?;
         let subject = Labels::from_iter([("rule", ended.meta.id.as_str())]);
-        // A skipped rule was not tried again: that is no news, neither good nor bad.
-        let tried = !matches!(ended.outcome, Outcome::Skipped(_));
+        let tried = is_news(&ended.outcome);
         let known = || book.alerts.contains_key(&fingerprint(RULE_UNEVALUABLE, &config.target.name, &subject));
-        (lasted >= patience && (tried || known())).then(|| finding(subject, health, lasted, config))
+        (lasted >= patience && (tried || known())).then(|| finding(subject, ended.meta.tier, health, lasted, config))
     });
     RuleOutcome { meta: Arc::new(meta()), outcome: Outcome::Ok(Evaluation { findings: findings.collect(), ..Evaluation::default() }) }
 }
 
-fn finding(subject: Labels, health: &RuleHealth, lasted: TimeDelta, config: &DecideConfig) -> Finding {
+fn finding(subject: Labels, tier: Tier, health: &RuleHealth, lasted: TimeDelta, config: &DecideConfig) -> Finding {
     Finding {
-        severity: Severity::Warning,
+        // Advice that cannot be given hurts nobody.
+        severity: if tier == Tier::Advice { Severity::Info } else { Severity::Warning },
         summary: format!("rule `{}` cannot be judged: {}", subject.get("rule").unwrap_or_default(), health.reason),
         detail: String::new(),
         evidence: vec![Evidence {
@@ -112,6 +127,19 @@ mod tests {
     use super::*;
     use crate::alert::testing::*;
     use crate::model::State;
+
+    #[test]
+    fn a_server_that_is_down_or_a_young_history_raises_no_alert_about_each_rule() {
+        for reason in [MissingReason::Unreachable, MissingReason::LoginRefused, MissingReason::NotYet] {
+            let mut world = World::new();
+            let missing = || Outcome::NoData(vec![("tables".into(), crate::model::Missing::new(reason, "not there"))]);
+            let lines = world.story((0..30).map(|_| missing()));
+            assert!(lines.iter().all(String::is_empty), "{reason}: {lines:?}");
+            // What is missing for a reason of its own afterwards begins to count then.
+            let lines = world.story((0..12).map(|_| no_data()));
+            assert!(lines[..10].iter().all(String::is_empty) && !lines[10].is_empty(), "{reason}: {lines:?}");
+        }
+    }
 
     #[test]
     fn a_rule_that_cannot_be_judged_for_too_long_raises_one_alert_until_it_can() {

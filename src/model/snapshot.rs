@@ -64,6 +64,8 @@ pub enum MissingReason {
     ServerError,
     /// It has not been collected yet, or its collection was switched off.
     NotCollected,
+    /// It needs an earlier reading, or a longer history, than there is so far.
+    NotYet,
 }
 
 impl MissingReason {
@@ -84,11 +86,12 @@ impl MissingReason {
             Self::NotApplicable => "not_applicable",
             Self::ServerError => "server_error",
             Self::NotCollected => "not_collected",
+            Self::NotYet => "not_yet",
         }
     }
 
     /// All reasons, for tests and docs.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unreachable,
         Self::LoginRefused,
         Self::TooManyClients,
@@ -102,6 +105,7 @@ impl MissingReason {
         Self::NotApplicable,
         Self::ServerError,
         Self::NotCollected,
+        Self::NotYet,
     ];
 }
 

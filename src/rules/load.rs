@@ -33,6 +33,9 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
 }
 
+/// The id of `alert`'s own rule, which tells of rules that cannot be judged.
+const RESERVED: &str = "rule_unevaluable";
+
 /// Compiles every rule of these files; test files among them are passed over.
 #[must_use]
 pub fn load(files: &[RuleFile], catalog: &Catalog, limits: Limits) -> Loaded {
@@ -169,6 +172,10 @@ impl Loader {
         };
         let id = rule.meta().id.clone();
         let here = format!("{}:{}", file.path, at.line);
+        if id == RESERVED {
+            let problem = Problem::error(file.path.clone(), at, format!("rule id `{id}` is taken by the rule about rules"));
+            return self.loaded.problems.push(problem.hint("choose another id"));
+        }
         if let Some((_, there)) = self.places.iter().find(|(other, _)| *other == id) {
             let message = format!("rule id `{id}` is taken: {here} and {there} both declare it");
             return self.loaded.problems.push(Problem::error(&file.path, at, message).hint(format!("the one in {there} is used")));

@@ -186,7 +186,7 @@ fn not_due(meta: &RuleMeta, tick: &TickInput<'_>) -> Option<String> {
     let last = tick.book.rules.get(&meta.id)?.last_ok?;
     let seconds = meta.interval_s.min(u64::from(u32::MAX)) as i64;
     let slack = TimeDelta::milliseconds(tick.every_s.min(u64::from(u32::MAX)) as i64 * 500);
-    (tick.now - last < TimeDelta::seconds(seconds) - slack).then(|| "not due".into())
+    (tick.now - last < TimeDelta::seconds(seconds) - slack).then(|| Outcome::NOT_DUE.into())
 }
 
 fn lower(outcome: Outcome, cap: Option<Severity>) -> Outcome {

@@ -33,7 +33,7 @@ pub(in crate::rules) fn missing(inputs: &[Input], input: &RuleInput) -> Vec<(Str
 
 fn why_missing(needed: &Input, input: &RuleInput) -> Option<Missing> {
     let Some(frame) = input.snapshot.frame(&needed.frame) else { return input.snapshot.missing(&needed.frame) };
-    let not_yet = |detail: String, remedy: &str| Some(Missing::new(MissingReason::NotCollected, detail).with_remedy(remedy));
+    let not_yet = |detail: String, remedy: &str| Some(Missing::new(MissingReason::NotYet, detail).with_remedy(remedy));
     match needed.moment {
         Moment::Now => None,
         Moment::Previous | Moment::Rate if input.changes.frames.contains_key(&needed.frame) => None,
