@@ -72,12 +72,10 @@ impl Place {
         Store::open(&self.path("state/pgsteward.db")).unwrap()
     }
 
-    /// Ends the leases of a killed process, as time would: a minute for the target, five for a notice in flight.
+    /// Ends the leases of notices in flight of a killed process, as five minutes would. That of its target is taken over.
     fn bury(&self) {
         let (mut store, now) = (self.store(), Clock::System.now());
         let later = now + chrono::TimeDelta::hours(1);
-        store.acquire_lease("a", "undertaker", later, 1).unwrap();
-        store.release_lease("a", "undertaker").unwrap();
         for channel in ["log", "late"] {
             for row in store.lease_outbox(channel, "undertaker", later, 10_000, 1).unwrap() {
                 store.finish(row.id, "undertaker", &AttemptOutcome::Untried, now).unwrap();

@@ -43,7 +43,7 @@ pub async fn tick(house: &House, watch: &Watch) -> Result<TickDone, StoreError> 
     let name = watch.target.name.as_str();
     let carried = {
         let mut store = house.store.lock();
-        store.acquire_lease(name, &house.owner, now, lease_s(watch))?;
+        take_lease(&mut store, name, &house.owner, now, lease_s(watch))?;
         store.latest_frames(name)?
     };
     let request = SweepRequest {
@@ -67,6 +67,26 @@ pub async fn tick(house: &House, watch: &Watch) -> Result<TickDone, StoreError> 
         }
     }
     decide_and_commit(&mut store, house, watch, &snapshot)
+}
+
+/// Takes the lease, from a dead owner too: a service that was killed must not keep the one that replaces it waiting.
+fn take_lease(store: &mut Store, target: &str, owner: &str, now: DateTime<Utc>, ttl_s: u64) -> Result<(), StoreError> {
+    match store.acquire_lease(target, owner, now, ttl_s) {
+        Err(StoreError::LeaseHeld { owner: other, .. }) if is_dead(&other) => {
+            store.release_lease(target, &other)?;
+            store.acquire_lease(target, owner, now, ttl_s)
+        }
+        taken => taken,
+    }
+}
+
+/// Whether the process of an owner (`<pid>-<start>`) is gone from this machine. Where that cannot be told it lives. A store
+/// is one file of one machine; should the owner live on in another process namespace, its commit is refused and it
+/// begins anew.
+fn is_dead(owner: &str) -> bool {
+    let pid = owner.split('-').next().and_then(|pid| pid.parse::<u32>().ok());
+    let processes = std::path::Path::new("/proc/self");
+    pid.is_some_and(|pid| processes.exists() && !processes.with_file_name(pid.to_string()).exists())
 }
 
 /// A lease outlives two missed ticks and a slow sweep, and not more: a crashed process must not block its successor long.
@@ -132,3 +152,20 @@ fn readings_before(store: &Store, target: &str, snapshot: &Snapshot) -> Result<B
 /// How old the reading before may be, in seconds: over that a rate would be an average over a day or more and hide
 /// what happened in it.
 const EARLIER_S: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lease_of_a_dead_process_is_taken_and_that_of_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&folder.path().join("store.db")).unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        // No process can have this id: it is above the kernel's largest.
+        store.acquire_lease("shop", "4194305-1", now, 600).unwrap();
+        take_lease(&mut store, "shop", &format!("{}-2", std::process::id()), now, 600).unwrap();
+        let held = take_lease(&mut store, "shop", "4194305-3", now, 600);
+        assert!(matches!(held, Err(StoreError::LeaseHeld { .. })), "{held:?}");
+    }
+}
