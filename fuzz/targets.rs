@@ -181,7 +181,7 @@ pub fn sample(data: &[u8]) {
     let (basis, earlier) = oneshot::basis_of(sample);
     let (outcomes, decision) = turn::turn(&basis, &rules.set, &watch.wishes, &watch.decide);
     let grants = BTreeMap::new();
-    let report = pgsteward::app::report::Report { snapshot: basis.snapshot, outcomes, decision, earlier, grants };
+    let report = pgsteward::app::report::Report { snapshot: basis.snapshot, outcomes, decision, earlier, unusable: Vec::new(), grants };
     assert!(report.exit_code() <= 3);
 }
 

@@ -465,9 +465,14 @@ fn a_state_folder_that_is_a_file_and_a_store_that_is_none_are_named() {
     std::fs::remove_file(folder.path().join("state")).unwrap();
     std::fs::create_dir(folder.path().join("state")).unwrap();
     file(folder.path(), "state/pgsteward.db", &"this is a letter to my aunt. ".repeat(100));
-    for args in [vec!["run", "--once", "--config", "pgsteward.yaml"], vec!["alerts", "list"], vec!["check", "--config", "pgsteward.yaml"]] {
+    // A look at the server needs no store: it warns, and goes on to say that the server is down.
+    for (args, code) in [
+        (vec!["run", "--once", "--config", "pgsteward.yaml"], 3),
+        (vec!["alerts", "list"], 3),
+        (vec!["check", "--config", "pgsteward.yaml"], 2),
+    ] {
         let ran = ran(folder.path(), &args);
-        assert_eq!(ran.code, 3, "{args:?} {ran:?}");
+        assert_eq!(ran.code, code, "{args:?} {ran:?}");
         assert!(ran.err.contains("is not a store of pgsteward; name another state folder, or move the file away"), "{args:?}: {}", ran.err);
     }
     assert!(std::fs::read_to_string(folder.path().join("state/pgsteward.db")).unwrap().starts_with("this is a letter"));

@@ -13,12 +13,13 @@ use super::report::{Earlier, Report};
 use super::tick::basis;
 use super::turn::{Basis, turn};
 use crate::clock::Clock;
-use crate::collect::{Sample, SweepRequest, sweep};
+use crate::collect::{ROLE_IN_GRANT, Sample, SweepRequest, sweep};
 use crate::model::{Book, ColumnKind, Frame, Metric, Snapshot};
 use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
 
 /// What a one-shot run works with.
+#[derive(Clone, Copy)]
 pub struct OneShot<'a> {
     /// Time.
     pub clock: &'a Clock,
@@ -94,13 +95,22 @@ pub fn basis_of(sample: Sample) -> (Basis, Earlier) {
 #[must_use]
 pub fn report(shot: &OneShot<'_>, basis: &Basis, earlier: Earlier) -> Report {
     let (outcomes, decision) = turn(basis, shot.rules, &shot.watch.wishes, &shot.watch.decide);
-    Report { snapshot: basis.snapshot.clone(), outcomes, decision, earlier, grants: grants(shot.metrics) }
+    let grants = if basis.snapshot.server.as_ref().is_some_and(|s| s.version_num < 140_000) {
+        BTreeMap::new() // There is no role that reads all data before 14.
+    } else {
+        grants(shot.metrics)
+    };
+    Report { snapshot: basis.snapshot.clone(), outcomes, decision, earlier, unusable: Vec::new(), grants }
 }
 
 /// The grants that show more of a frame than `pg_monitor` does.
 #[must_use]
 pub fn grants(metrics: &[Metric]) -> BTreeMap<String, String> {
-    metrics.iter().filter(|m| m.grant.contains("pg_read_all_data")).map(|m| (m.frame.name.clone(), m.grant.clone())).collect()
+    metrics
+        .iter()
+        .filter(|m| m.grant.contains("pg_read_all_data"))
+        .map(|m| (m.frame.name.clone(), m.grant.replace(ROLE_IN_GRANT, "the role of pgsteward")))
+        .collect()
 }
 
 async fn sample(shot: &OneShot<'_>, metrics: &[Metric]) -> Snapshot {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert;
-use crate::model::{Alert, Decision, Finding, Outcome, RuleMeta, RuleOutcome, Severity, Snapshot, Tier};
+use crate::model::{Alert, Decision, Finding, Outcome, Reading, RuleMeta, RuleOutcome, Severity, Snapshot, Tier};
 
 /// All that `check` saw and decided.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Report {
     pub decision: Decision,
     /// Where the earlier reading came from.
     pub earlier: Earlier,
+    /// Rules that could not be loaded, a line each: they are not among the outcomes, and must not be taken for quiet.
+    pub unusable: Vec<String>,
     /// The grant that would show more, by frame; only for frames that `pg_monitor` sees but in part.
     pub grants: BTreeMap<String, String>,
 }
@@ -106,6 +108,13 @@ impl Report {
             .collect()
     }
 
+    /// Databases that could not be entered, with the reason: what is in them was not looked at.
+    #[must_use]
+    pub fn closed(&self) -> BTreeMap<&str, &str> {
+        let frames = self.snapshot.frames.values().filter_map(Reading::frame);
+        frames.flat_map(|frame| &frame.coverage.without_databases).map(|(name, why)| (name.as_str(), why.as_str())).collect()
+    }
+
     /// Number of rules that came to an end without a finding.
     #[must_use]
     pub fn quiet(&self) -> usize {
@@ -124,7 +133,7 @@ impl Report {
         match self.rows().first().map(|row| row.finding.severity) {
             Some(Severity::Critical) => exit::CRITICAL,
             Some(Severity::Warning) => exit::WARNING,
-            _ if !self.reached() || self.outcomes.iter().any(is_blind_page) => exit::UNKNOWN,
+            _ if !self.reached() || !self.unusable.is_empty() || self.blind().iter().any(|b| b.meta.tier == Tier::Page) => exit::UNKNOWN,
             _ => exit::OK,
         }
     }
@@ -135,11 +144,6 @@ impl Report {
         self.outcomes.retain(|outcome| outcome.meta.tier == tier);
         self
     }
-}
-
-/// A page-tier rule that did not come to an end; one that could not judge single rows has.
-fn is_blind_page(outcome: &RuleOutcome) -> bool {
-    outcome.meta.tier == Tier::Page && matches!(outcome.outcome, Outcome::NoData(_) | Outcome::Error(_))
 }
 
 fn order<'a>(row: &Row<'a>) -> (std::cmp::Reverse<Severity>, Tier, &'a str, String) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
@@ -78,7 +79,10 @@ pub fn default_packs() -> BTreeSet<String> {
 /// # Errors
 /// When the DSN cannot be read; the message holds no secret.
 pub fn watch_of_dsn(dsn: &str) -> anyhow::Result<Watch> {
-    let endpoint = Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of_process())?;
+    let parsed = Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of_process());
+    let is_name = !dsn.is_empty() && !dsn.contains(['=', '/', ' ']);
+    let endpoint =
+        if is_name { parsed.with_context(|| format!("to check a configured target, say where: `{dsn} --config FILE`"))? } else { parsed? };
     let target = Target { name: endpoint.describe(), ..Target::default() };
     let decide = decide_config(target.clone(), None);
     Ok(Watch {
@@ -194,7 +198,16 @@ pub async fn house(
 ) -> anyhow::Result<House> {
     let mut watches = Vec::new();
     for target in &config.targets {
-        watches.push(watch_of_config(target, config, env).await?);
+        match watch_of_config(target, config, env).await {
+            Ok(watch) => watches.push(watch),
+            Err(problem) => {
+                let problem = format!("{problem:#}");
+                tracing::error!(target_name = target.target.name, problem, "target not watched: mend it and reload; the others go on");
+            }
+        }
+    }
+    if watches.is_empty() && !config.targets.is_empty() {
+        anyhow::bail!("no target can be watched; the log says why of each");
     }
     let channels: BTreeMap<String, Arc<dyn Channel>> =
         config.channels.iter().map(|(name, settings)| (name.clone(), Arc::from(settings.build(name, terminal)))).collect();

@@ -7,9 +7,11 @@ use super::shared::{counted, load_rules, show_problems};
 use super::term::{self, GOOD, styled};
 use crate::app::report::exit;
 use crate::clock::Clock;
-use crate::config::{self, Around};
+use crate::collect::{Endpoint, EndpointDefaults, Surroundings};
+use crate::config::{self, Around, Config, TargetConfig};
 use crate::env::Env;
 use crate::model::RuleMeta;
+use crate::problem::Problem;
 use crate::rules::check_overrides;
 
 /// Check a config, or print one to start from
@@ -54,6 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     file: &name,
                 };
                 problems.extend(config::check_notes(config, &around));
+                problems.extend(config.targets.iter().filter_map(|target| unreadable_dsn(config, target)));
             }
             show_problems(problems.iter(), &loaded.sources);
             let errors = problems.iter().filter(|p| p.is_error()).count();
@@ -69,4 +72,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// A connection string that cannot be read, at its place; nothing is connected to.
+fn unreadable_dsn(config: &Config, target: &TargetConfig) -> Option<Problem> {
+    let problem = Endpoint::parse(&target.dsn, &EndpointDefaults::default(), &Surroundings::of_process()).err()?;
+    let place = config.places.get(&format!("targets.{}", target.target.name));
+    Some(place?.error(format!("`dsn` of `{}`: {}", target.target.name, crate::app::chain(&problem))))
 }

@@ -129,6 +129,7 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
             outcomes: done.outcomes,
             decision: done.decision,
             earlier: Earlier::Stored(args.every),
+            unusable: Vec::new(),
             grants: oneshot::grants(&house.metrics),
         };
         if let Some(path) = &args.record {

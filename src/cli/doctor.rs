@@ -160,6 +160,7 @@ ALTER ROLE pgsteward SET lock_timeout = '100ms';
 -- Statistics of statements, in one database of the server (shared_preload_libraries must name it first):
 -- CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 
--- Optional: bloat estimates read pg_stats, which shows a role only what it may SELECT. This lets it read every table:
+-- Optional, 14 and newer: bloat estimates read pg_stats, which shows a role only what it may SELECT, and nobody else may
+-- read how far a sequence is (the page rule sequence_used_pct). This lets the role read every table and sequence:
 -- GRANT pg_read_all_data TO pgsteward;
 ";

@@ -59,13 +59,20 @@ impl ConnectError {
             SqlState::INSUFFICIENT_PRIVILEGE => {
                 (MissingReason::LoginRefused, format!("GRANT CONNECT ON DATABASE {} TO {role};", ident(database)))
             }
+            // The server has room; the limit is the role's or the database's own.
+            SqlState::TOO_MANY_CONNECTIONS if message.contains("for role") || message.contains("for database") => {
+                (MissingReason::LoginRefused, format!("end other sessions of {role}, or raise its CONNECTION LIMIT or the database's"))
+            }
             SqlState::TOO_MANY_CONNECTIONS => (
                 MissingReason::TooManyClients,
                 format!(
                     "find who holds the connections, or raise max_connections; on 16 and newer: set reserved_connections and GRANT pg_use_reserved_connections TO {role};"
                 ),
             ),
-            SqlState::INVALID_CATALOG_NAME => (MissingReason::Unreachable, "name a database that exists (dbname=postgres)".into()),
+            SqlState::INVALID_CATALOG_NAME => (MissingReason::LoginRefused, "name a database that exists (dbname=postgres)".into()),
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => {
+                (MissingReason::LoginRefused, "name a database that accepts connections (dbname=postgres)".into())
+            }
             SqlState::CANNOT_CONNECT_NOW => {
                 (MissingReason::Unreachable, "start the server, or wait until it has started; its log says how far it is".into())
             }

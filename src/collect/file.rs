@@ -104,6 +104,11 @@ struct Head {
 /// # Errors
 /// When the folder or file cannot be written.
 pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        // A pipe, a device or a link is written through, never replaced.
+        serde_json::to_writer(BufWriter::new(File::options().write(true).open(path)?), value)?;
+        return Ok(());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder)?;
     let mut out = BufWriter::new(file.as_file());

@@ -174,15 +174,20 @@ pub fn json_line(notice: &Notice, key: &str) -> Result<String, serde_json::Error
         fingerprint: &notice.fingerprint.0,
         episode: &notice.episode,
     };
-    let json = serde_json::to_string(&line)?;
-    Ok(json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
-        if is_unsafe(c) {
+    Ok(json_safe(&serde_json::to_string(&line)?))
+}
+
+/// JSON with what a terminal would obey written as `\uXXXX`; it reads the same. Line breaks between values stay.
+#[must_use]
+pub fn json_safe(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
+        if c != '\n' && is_unsafe(c) {
             c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| put(&mut out, format_args!("\\u{unit:04x}")));
         } else {
             out.push(c);
         }
         out
-    }))
+    })
 }
 
 fn is_unsafe(c: char) -> bool {

@@ -172,7 +172,7 @@ mod tests {
         let absent = folder.path().join("none.db");
         assert_eq!(
             said(Store::open_read_only(&absent)),
-            format!("there is no store at `{}`; a first `pgsteward run` or `check` makes one", absent.display())
+            format!("there is no store at `{}`; a first `pgsteward run` makes one", absent.display())
         );
         assert!(said(Store::open(folder.path())).contains("cannot be opened"));
         let file = folder.path().join("file");

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::app::report::{Report, Row};
-use crate::model::ActionRequest;
+use crate::deliver::render::json_safe;
+use crate::model::{ActionRequest, Outcome, RuleOutcome};
 
 /// One document.
 #[must_use]
@@ -18,11 +19,22 @@ pub fn render(report: &Report) -> String {
             "rule": o.meta.id,
             "outcome": o.outcome.word(),
             "reason": o.outcome.reason(),
+            "unknown": unknown(o),
         })).collect::<Vec<_>>(),
+        "unusable_rules": report.unusable,
+        "closed_databases": report.closed(),
         "exit_code": report.exit_code(),
         "cost": snapshot.cost,
     });
-    format!("{document:#}\n")
+    format!("{}\n", json_safe(&format!("{document:#}")))
+}
+
+/// Rows that a rule could not judge, though it came to an end.
+fn unknown(outcome: &RuleOutcome) -> usize {
+    match &outcome.outcome {
+        Outcome::Ok(evaluation) => evaluation.unknown,
+        _ => 0,
+    }
 }
 
 fn finding(row: &Row<'_>) -> Value {

@@ -11,16 +11,18 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::progress::Progress;
-use super::shared::{TargetArgs, block_on, existing_store};
+use super::shared::{TargetArgs, block_on, existing_store, explain};
 use super::term;
 use crate::app::oneshot::{self, OneShot};
 use crate::app::report::Report;
 use crate::app::{replay, tick_file};
 use crate::clock::Clock;
 use crate::collect::Sample;
+use crate::config::Config;
 use crate::env::Env;
 use crate::model::{Catalog, Tier};
 use crate::rules::RuleSet;
+use crate::store::Store;
 
 /// Look at a server once and say what is wrong with it
 ///
@@ -104,7 +106,7 @@ fn report(args: &Args) -> anyhow::Result<Report> {
         chosen.watch.target = sample.snapshot.target.clone();
         chosen.watch.decide.target = sample.snapshot.target.clone();
     }
-    let store = if sample.is_some() { None } else { existing_store(chosen.config.as_ref(), &env)? };
+    let store = if sample.is_some() { None } else { usable_store(chosen.config.as_ref(), &env) };
     let progress = Progress::start("connecting");
     let shot = OneShot {
         clock: &Clock::System,
@@ -117,16 +119,35 @@ fn report(args: &Args) -> anyhow::Result<Report> {
     };
     let (basis, earlier) = match sample {
         Some(sample) => oneshot::basis_of(sample),
-        None => block_on(oneshot::look(&shot))?.context("the stored state cannot be read")?,
+        None => match block_on(oneshot::look(&shot))? {
+            Ok(seen) => seen,
+            Err(problem) => {
+                store_is_no_use(&problem.into());
+                block_on(oneshot::look(&OneShot { store: None, ..shot }))??
+            }
+        },
     };
     progress.end();
-    let report = oneshot::report(&shot, &basis, earlier);
+    let mut report = oneshot::report(&shot, &basis, earlier);
+    report.unusable = chosen.rules.problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
     if let Some(path) = &args.record {
         let turned = (report.outcomes.clone(), report.decision.clone());
         let tick = replay::record(&basis, &chosen.rules.set, &chosen.watch.wishes, &chosen.watch.decide, turned)?;
         tick_file::write(path, &tick)?;
     }
     Ok(report)
+}
+
+/// The store of a service, where it can be read; a look at the server does not need one.
+fn usable_store(config: Option<&Config>, env: &Env) -> Option<Store> {
+    existing_store(config, env).unwrap_or_else(|problem| {
+        store_is_no_use(&problem);
+        None
+    })
+}
+
+fn store_is_no_use(problem: &anyhow::Error) {
+    term::err(&format!("warning: {}; two samples are taken instead\n", explain(problem)));
 }
 
 /// A pack that is none would only mean fewer rules, and nobody would see it.

@@ -95,7 +95,14 @@ fn report(name: &str, server: Option<Server>, outcomes: Vec<(RuleMeta, Outcome)>
         cost: Cost { server_ms: 12.4, queries: 30, rows: 400, bytes: 50_000, connections: 1 },
     };
     let decision = alert::decide(&Book::default(), &outcomes, &config, now());
-    Report { snapshot: Arc::new(snapshot), outcomes, decision, earlier: Earlier::Sampled(5.0), grants: BTreeMap::new() }
+    Report {
+        snapshot: Arc::new(snapshot),
+        outcomes,
+        decision,
+        earlier: Earlier::Sampled(5.0),
+        unusable: Vec::new(),
+        grants: BTreeMap::new(),
+    }
 }
 
 fn primary() -> Option<Server> {
@@ -284,13 +291,13 @@ fn the_keys_of_the_json_form_are_these() {
     let report = report("orders-1", primary(), vec![(rule("dead_rows", Tier::Ticket), found(vec![index]))]);
     let document: serde_json::Value = serde_json::from_str(&json::render(&report)).unwrap();
     let promised = ["target", "taken_at", "server_version", "findings", "outcomes"];
-    assert_eq!(keys(&document), promised.into_iter().chain(["cost", "exit_code"]).collect());
+    assert_eq!(keys(&document), promised.into_iter().chain(["cost", "exit_code", "closed_databases", "unusable_rules"]).collect());
     let finding = &document["findings"][0];
     let promised = ["rule", "severity", "subject", "summary", "detail", "evidence", "actions", "runbook"];
     assert_eq!(keys(finding), promised.into_iter().chain(["tier", "state", "links"]).collect());
     assert_eq!(keys(&finding["evidence"][0]), ["metric", "value", "threshold", "unit"].into());
     assert_eq!(keys(&finding["actions"][0]), ["kind", "sql", "undo", "risk", "lock", "params", "why"].into());
-    assert_eq!(keys(&document["outcomes"][0]), ["rule", "outcome", "reason"].into());
+    assert_eq!(keys(&document["outcomes"][0]), ["rule", "outcome", "reason", "unknown"].into());
     assert_eq!(document["taken_at"], "2026-01-05T10:00:00Z");
     assert_eq!(document["server_version"], "16.4");
 }

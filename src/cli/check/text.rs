@@ -293,10 +293,19 @@ fn advice_line(rows: &[Row<'_>], width: usize) -> String {
 /// What could not be told, grouped by the reason, with what mends it. A server that does not answer is one reason.
 fn blind_part(report: &Report, options: Options) -> String {
     let blind = report.blind();
-    if blind.is_empty() {
+    let closed = report.closed();
+    if blind.is_empty() && closed.is_empty() && report.unusable.is_empty() {
         return String::new();
     }
     let mut text = format!("\n{}\n", styled(BOLD, "COULD NOT TELL"));
+    for (database, why) in closed {
+        text.push_str(&paragraph("   ", &format!("what is in database {database}"), options.width));
+        text.push_str(&styled(DIM, &paragraph("      ", why, options.width)));
+    }
+    if !report.unusable.is_empty() {
+        let words = format!("{} rules that could not be loaded; the problems are shown above", report.unusable.len());
+        text.push_str(&paragraph("   ", &words, options.width));
+    }
     if !report.reached() {
         let remedy = blind.iter().find_map(|b| b.remedy.as_deref());
         let which = if options.all { format!(": {}", ids(&blind)) } else { String::new() };

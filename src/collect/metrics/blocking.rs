@@ -56,7 +56,8 @@ WITH RECURSIVE seen AS MATERIALIZED (
       JOIN edges AS e ON e.blocker = c.pid
 ), queues AS (
     SELECT DISTINCT ON (c.root) c.root,
-           c.pid
+           c.pid,
+           w.relation
       FROM chain AS c
       JOIN wanted AS w ON w.pid = c.pid AND w.mode = 'AccessExclusiveLock' AND w.locktype = 'relation'
      WHERE EXISTS (SELECT 1 FROM edges AS e WHERE e.blocker = c.pid)
@@ -88,7 +89,7 @@ SELECT CASE WHEN t.root = 0 THEN 'prepared' ELSE t.root::text END AS pid,
        t.blocked,
        t.longest_wait,
        f.mode || ' on ' || COALESCE(f.relation, f.locktype) AS wants,
-       f.relation,
+       COALESCE(q.relation, f.relation) AS relation,
        (q.pid IS NOT NULL) AS exclusive_queue,
        q.pid::text AS queue_pid
   FROM totals AS t
@@ -110,7 +111,10 @@ fn described() -> FrameDef {
         gauge("blocked", Unit::None, "Sessions that wait behind it, at all levels."),
         gauge("longest_wait", Unit::Seconds, "How long the longest of them waits (13: since its statement began)."),
         text("wants", "Lock mode that the first waiter wants, and on what."),
-        label("relation", "The relation the first waiter wants; an oid when it is in another database."),
+        label(
+            "relation",
+            "The relation that the waiting ACCESS EXCLUSIVE request wants, else the first waiter; an oid when it is in another database.",
+        ),
         flag("exclusive_queue", "Whether a waiting ACCESS EXCLUSIVE request holds up others behind it."),
         label("queue_pid", "Process id of that request."),
     ];
