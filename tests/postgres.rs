@@ -14,14 +14,21 @@ use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
 use pgsteward::demo::{Cluster, sick};
 use pgsteward::model::{Frame, MissingReason, Reading, Snapshot, Target};
 
+fn endpoint(dsn: &str) -> Endpoint {
+    Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of::<String, String>([])).unwrap()
+}
+
 async fn look(dsn: &str) -> Snapshot {
-    let endpoint = Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of::<String, String>([])).unwrap();
+    look_at(&endpoint(dsn), 5_000).await
+}
+
+async fn look_at(endpoint: &Endpoint, connect_timeout_ms: u64) -> Snapshot {
     let request = SweepRequest {
         target: &Target { name: "t".into(), ..Target::default() },
-        endpoint: &endpoint,
+        endpoint,
         databases: &Databases::All,
         metrics: &metrics::all(),
-        budget: &Budget { lock_timeout_ms: 1_000, statement_timeout_ms: 30_000, ..Budget::default() },
+        budget: &Budget { lock_timeout_ms: 1_000, statement_timeout_ms: 30_000, connect_timeout_ms, ..Budget::default() },
         carried: &BTreeMap::new(),
         now: DateTime::<Utc>::UNIX_EPOCH,
         all_due: true,
@@ -184,5 +191,34 @@ async fn refusals_are_told_apart() {
     let dsn = cluster.dsn("postgres", SUPERUSER);
     support::connect(&cluster.config("postgres", SUPERUSER)).await.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     collect::refusals_are_told_apart(&dsn).await;
+    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+}
+
+/// A lock on a catalogue makes every new session wait while it starts: ours may not queue up there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_one_login_waits_behind_a_lock_on_a_catalogue() {
+    let binaries = support::binaries(support::newest());
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&binaries, &cluster::options()).unwrap()).await.unwrap();
+    let locker = support::connect(&cluster.config("postgres", SUPERUSER)).await;
+    locker.batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let endpoint = endpoint(&cluster.dsn("postgres", SUPERUSER));
+    let why = |snapshot: &Snapshot| snapshot.frame("target").unwrap().text("error", 0).unwrap_or_default().to_string();
+    let first = why(&look_at(&endpoint, 500).await);
+    assert!(first.contains("no answer within 500 ms"), "{first}");
+    for _ in 0..3 {
+        let next = why(&look_at(&endpoint, 500).await);
+        assert!(next.contains("an earlier login still waits on the server"), "{next}");
+    }
+    locker.batch_execute("ROLLBACK").await.unwrap();
+    // The login that waited ends as soon as it may; the next look is let in.
+    let mut again = look_at(&endpoint, 5_000).await;
+    for _ in 0..50 {
+        if again.server.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        again = look_at(&endpoint, 5_000).await;
+    }
+    assert!(again.server.is_some(), "{}", why(&again));
     tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
 }

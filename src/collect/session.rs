@@ -64,6 +64,14 @@ impl Session {
     }
 
     async fn open_at(endpoint: &Endpoint, address: &Address, database: &str, budget: &Budget) -> Result<Self, ConnectError> {
+        if endpoint.hung.is_there() {
+            let detail = format!("{address}: an earlier login still waits on the server, so no other is begun");
+            return Err(ConnectError::new(
+                MissingReason::Unreachable,
+                detail,
+                "look for a lock on a catalogue of the server, or a server that stands still",
+            ));
+        }
         let limit = Duration::from_millis(budget.connect_timeout_ms.max(1)).min(endpoint.connect_timeout.unwrap_or(Duration::MAX));
         let (config, no_password) = endpoint.login(address, database);
         let tls = endpoint.tls.connector().map_err(|e| {
@@ -78,15 +86,21 @@ impl Session {
         for mode in ways(endpoint.tls.mode, address.is_socket()) {
             let mut config = config.clone();
             config.ssl_mode(*mode);
-            match timeout(limit, config.connect(tls.clone())).await {
-                Ok(Ok((client, connection))) => return Ok(Self::new(client, connection, address.clone(), budget)),
-                Ok(Err(error)) => {
+            let tls = tls.clone();
+            let mut login = tokio::spawn(async move { config.connect(tls).await });
+            match timeout(limit, &mut login).await {
+                Ok(Ok(Ok((client, connection)))) => return Ok(Self::new(client, connection, address.clone(), budget)),
+                Ok(Ok(Err(error))) => {
                     refusal = ConnectError::of(&error, endpoint, address, database);
                     if !may_try_other_way(&error) {
                         break;
                     }
                 }
-                Err(_) => break,
+                Ok(Err(_)) => break,
+                Err(_) => {
+                    endpoint.hung.keep(login);
+                    break;
+                }
             }
         }
         match no_password {

@@ -6,6 +6,7 @@
 //! an error shows them. Absent: GSSAPI, CRLs, encrypted client keys; their parameters are refused rather than ignored.
 
 mod conninfo;
+mod hung;
 mod passfile;
 mod service;
 mod surroundings;
@@ -19,6 +20,8 @@ use tokio_postgres::Config;
 
 pub(super) use passfile::open_to_others;
 pub use surroundings::Surroundings;
+
+use hung::Hung;
 
 use self::conninfo::Params;
 use super::clean::clean;
@@ -122,6 +125,8 @@ pub struct Endpoint {
     pub(super) tls: TlsSettings,
     /// From `connect_timeout`; the budget's holds when it is shorter.
     pub(super) connect_timeout: Option<Duration>,
+    /// A login that was given up on, while the server still works on it.
+    pub(super) hung: Hung,
 }
 
 impl Endpoint {
@@ -158,6 +163,7 @@ impl Endpoint {
             tls: tls_settings(params, env)?,
             connect_timeout: get("connect_timeout").map(|s| seconds(&s)).transpose()?.flatten(),
             user,
+            hung: Hung::default(),
         })
     }
 
