@@ -21,7 +21,7 @@ pub(super) fn of(alert: &Alert, channel: &str, kind: NoticeKind, began_during: O
         tier: alert.tier,
         severity: alert.severity,
         summary: alert.summary.clone(),
-        detail: alert.detail.clone(),
+        detail: detail(alert),
         evidence: alert.evidence.clone(),
         actions: alert.actions.clone(),
         runbook: alert.runbook.clone(),
@@ -29,4 +29,11 @@ pub(super) fn of(alert: &Alert, channel: &str, kind: NoticeKind, began_during: O
         active_at: alert.active_at,
         at: now,
     }
+}
+
+/// The detail of the latest finding; a held alert says first how old that is, so that nobody takes it for news.
+fn detail(alert: &Alert) -> String {
+    let Some(why) = &alert.held else { return alert.detail.clone() };
+    let since = format!("not judged since {}: {why}", alert.seen_at.format("%F %TZ"));
+    if alert.detail.is_empty() { since } else { format!("{since}. {}", alert.detail) }
 }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 
-use super::frames::kind;
 use crate::app::setup;
 use crate::deliver::channels;
 use crate::model::action::{KINDS, ParamKind};
@@ -63,7 +62,7 @@ fn frames(defs: &[&FrameDef]) -> String {
         line(&mut text, &format!("\n## {}\n\n{} ({key})\n\n| column | kind | unit | doc |\n|---|---|---|---|", def.name, def.doc));
         for c in &def.columns {
             let shy = if c.sensitivity == Sensitivity::Public { "" } else { " (sensitive)" };
-            line(&mut text, &format!("| {} | {} | {} | {}{shy} |", c.name, kind(c.kind), c.unit, c.doc.replace('|', "\\|")));
+            line(&mut text, &format!("| {} | {} | {} | {}{shy} |", c.name, c.kind.as_str(), c.unit, c.doc.replace('|', "\\|")));
         }
     }
     text

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::shared::load_rules;
 use super::table;
 use super::term::{self, BOLD, styled};
-use crate::model::{Catalog, ColumnKind, FrameDef};
+use crate::model::{Catalog, FrameDef};
 
 /// Show what rules can read
 #[derive(Debug, clap::Args)]
@@ -55,19 +55,7 @@ fn list(catalog: &Catalog) -> String {
 
 fn show(def: &FrameDef) -> String {
     let rows: Vec<Vec<String>> =
-        def.columns.iter().map(|c| vec![c.name.clone(), kind(c.kind).into(), c.unit.to_string(), c.doc.clone()]).collect();
+        def.columns.iter().map(|c| vec![c.name.clone(), c.kind.as_str().into(), c.unit.to_string(), c.doc.clone()]).collect();
     let key = if def.key.is_empty() { "one row a server".to_string() } else { format!("one row a {}", def.key.join(", ")) };
     format!("{}  {}\n{key}\n\n{}", styled(BOLD, &def.name), def.doc, table::render(&["column", "kind", "unit", "doc"], &rows))
-}
-
-/// The word for a kind.
-pub fn kind(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Label => "label",
-        ColumnKind::Gauge => "gauge",
-        ColumnKind::Counter => "counter",
-        ColumnKind::Text => "text",
-        ColumnKind::Time => "time",
-        ColumnKind::Flag => "flag",
-    }
 }

@@ -131,7 +131,7 @@ fn match_columns(def: &FrameDef, answer: &[(&str, &Type)], with_database: bool) 
                 "column `{}.{}` is {found}, but a {} needs {}: cast it in the SQL",
                 def.name,
                 described.name,
-                word(described.kind),
+                described.kind.as_str(),
                 wanted(described.kind)
             )),
             _ => Ok(Source::Column(at)),
@@ -149,17 +149,6 @@ fn fits(kind: ColumnKind, found: &Type) -> bool {
         ColumnKind::Counter => integer,
         ColumnKind::Label | ColumnKind::Text => Cell::is_text(found),
         ColumnKind::Flag => *found == Type::BOOL,
-    }
-}
-
-fn word(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Label => "label",
-        ColumnKind::Gauge => "gauge",
-        ColumnKind::Counter => "counter",
-        ColumnKind::Text => "text",
-        ColumnKind::Time => "time",
-        ColumnKind::Flag => "flag",
     }
 }
 

@@ -22,6 +22,21 @@ pub enum ColumnKind {
     Flag,
 }
 
+impl ColumnKind {
+    /// The word used in files and lists.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Label => "label",
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Text => "text",
+            Self::Time => "time",
+            Self::Flag => "flag",
+        }
+    }
+}
+
 /// The unit of a column, a setting or a piece of evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Unit {
