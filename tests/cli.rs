@@ -350,6 +350,43 @@ fn a_rule_that_cannot_be_used_leaves_the_others_at_work() {
 }
 
 #[test]
+fn a_rule_that_cannot_be_loaded_is_not_taken_for_quiet() {
+    let folder = folder();
+    let quiet = "rules:\n  - {id: q, title: q, from: connections, warning: clients > 1e9, summary: q}\n";
+    file(folder.path(), "quiet.yaml", quiet);
+    file(folder.path(), "broken.yaml", &quiet.replace("clients", "cliemts"));
+    let page = ["check", "--snapshot", &recorded(), "--tier", "ticket", "--format", "json"].map(String::from);
+    let of = |rules: &str| {
+        let ran = run(steward(folder.path()).args(&page).args(["--rules", rules]));
+        serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["unusable_rules"].as_array().unwrap().len()
+    };
+    assert_eq!((of("quiet.yaml"), of("broken.yaml")), (0, 1));
+}
+
+#[test]
+fn a_device_is_written_through_and_not_replaced() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let folder = folder();
+    symlink("/dev/null", folder.path().join("sink")).unwrap();
+    let ran = ran(folder.path(), &["check", "--snapshot", &recorded(), "--record", "sink"]);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(folder.path().join("sink").is_symlink());
+    assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+}
+
+#[test]
+fn a_connection_string_that_cannot_be_read_is_a_problem_of_the_config() {
+    let folder = folder();
+    for dsn in ["port=99999999", "host=a nosuchkey=1", "service=nosuch"] {
+        let text = format!("version: 1\ntargets: [{{name: a, dsn: \"{dsn}\"}}]\nchannels: {{console: {{kind: console}}}}\n");
+        file(folder.path(), "bad.yaml", &text);
+        let ran = ran(folder.path(), &["config", "check", "bad.yaml"]);
+        assert_eq!(ran.code, 1, "{dsn}: {} {}", ran.out, ran.err);
+        assert!(ran.err.contains("bad.yaml:2:") && ran.err.contains("of `a`"), "{dsn}: {}", ran.err);
+    }
+}
+
+#[test]
 fn the_classic_form_is_converted() {
     let folder = folder();
     let classic = "rules:\n  performance:\n    - {name: connections, metric: connection_usage_pct, threshold: 80, severity: warning, comparison: greater_than, action: alert, enabled: true}\n";
