@@ -9,10 +9,13 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use pgsteward::app::oneshot::{self, OneShot};
+use pgsteward::app::setup;
+use pgsteward::clock::Clock;
 use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, SweepRequest, metrics, sweep};
 use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
 use pgsteward::demo::{Cluster, sick};
-use pgsteward::model::{Frame, MissingReason, Reading, Snapshot, Target};
+use pgsteward::model::{Frame, MissingReason, Outcome, Reading, Snapshot, Target};
 
 fn endpoint(dsn: &str) -> Endpoint {
     Endpoint::parse(dsn, &EndpointDefaults::default(), &Surroundings::of::<String, String>([])).unwrap()
@@ -220,5 +223,45 @@ async fn only_one_login_waits_behind_a_lock_on_a_catalogue() {
         again = look_at(&endpoint, 5_000).await;
     }
     assert!(again.server.is_some(), "{}", why(&again));
+    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_of_the_sick_database_names_its_troubles() {
+    let binaries = support::binaries(support::newest());
+    let cluster = tokio::task::spawn_blocking(move || Cluster::start(&binaries, &sick::options()).unwrap()).await.unwrap();
+    cluster.create_steward().await.unwrap();
+    let sickness = sick::sicken(&cluster).await.unwrap();
+    sickness.workload(1).await.unwrap();
+    let rules = setup::load_rules(&[]);
+    assert_eq!(rules.problems, []);
+    let watch = setup::watch_of_dsn(&cluster.dsn(sick::DATABASE, STEWARD)).unwrap();
+    let shot = OneShot {
+        clock: &Clock::System,
+        watch: &watch,
+        metrics: &rules.metrics,
+        rules: &rules.set,
+        store: None,
+        interval_s: 1.0,
+        progress: &|_| (),
+    };
+    let (basis, earlier) = oneshot::look(&shot).await.unwrap();
+    let report = oneshot::report(&shot, &basis, earlier);
+    let rows = report.rows();
+    let found: BTreeSet<&str> = rows.iter().map(|row| row.meta.id.as_str()).collect();
+    let troubles =
+        ["autovacuum_off_table", "connections_near_limit", "duplicate_index", "durability_off", "invalid_index", "no_primary_key"];
+    for trouble in troubles {
+        assert!(found.contains(trouble), "{trouble} is not among {found:?}");
+    }
+    let errors: Vec<String> = report
+        .outcomes
+        .iter()
+        .filter(|o| matches!(o.outcome, Outcome::Error(_)))
+        .map(|o| format!("{}: {}", o.meta.id, o.outcome.reason()))
+        .collect();
+    assert_eq!(errors, [] as [String; 0]);
+    assert!(report.blind().iter().any(|b| b.meta.id == "sequence_used_pct"), "pg_monitor may not read sequences, and it is said");
+    assert_eq!(report.exit_code(), 2);
     tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
 }
