@@ -1,0 +1,142 @@
+//! What a file is, read without running any of it: form, contract and version, imports.
+
+use sha2::{Digest, Sha256};
+use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+
+/// Package of the contract.
+const PACKAGE: &str = "pgsteward:plugin/";
+/// Largest file that is looked at, in bytes: an interpreter made into a component has 18 MB.
+const MOST_BYTES: usize = 64 << 20;
+/// Versions that a host of this build runs.
+pub(crate) const SUPPORTED: [&str; 1] = ["1.0"];
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A component.
+    Component,
+    /// A core module that can be made into one.
+    Module,
+}
+
+/// The contract that a component was built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contract {
+    /// Version 1.
+    V1,
+}
+
+/// What could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Component or module.
+    pub form: Form,
+    /// Size in bytes.
+    pub bytes: usize,
+    /// SHA-256 of the file, hex.
+    pub hash: String,
+    /// Names that the component imports.
+    pub imports: Vec<String>,
+    /// Names that it exports.
+    pub exports: Vec<String>,
+}
+
+/// Why a file is no plugin, in words for its author or operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Larger than anything that is looked at.
+    #[error("it has {0} bytes, more than the {MOST_BYTES} that a plugin may have")]
+    TooLarge(usize),
+    /// Not WASM, or broken.
+    #[error("it is no WASM component: {0}")]
+    NotWasm(String),
+    /// A component of another world.
+    #[error("it does not export `{PACKAGE}rules`, so it is no pgsteward plugin (exports: {0})")]
+    WrongWorld(String),
+    /// Another version of the contract.
+    #[error("it was built for version {found} of the plugin contract; this pgsteward supports {supported}", supported = SUPPORTED.join(", "))]
+    Version {
+        /// The version that the component names.
+        found: String,
+    },
+    /// It wants something that no plugin gets.
+    #[error("it imports `{import}`, which no plugin gets; {mend}")]
+    Import {
+        /// The name.
+        import: String,
+        /// What its author should do.
+        mend: &'static str,
+    },
+}
+
+/// Reads what a file is.
+///
+/// # Errors
+/// When it is too large or no valid WASM.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refused> {
+    if bytes.len() > MOST_BYTES {
+        return Err(Refused::TooLarge(bytes.len()));
+    }
+    let not_wasm = |error: wasmparser::BinaryReaderError| Refused::NotWasm(error.to_string());
+    Validator::new_with_features(features()).validate_all(bytes).map_err(not_wasm)?;
+    let hash = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut found = Inspection { form: Form::Module, bytes: bytes.len(), hash, imports: Vec::new(), exports: Vec::new() };
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(not_wasm)? {
+            Payload::Version { encoding: Encoding::Component, .. } if depth == 0 => found.form = Form::Component,
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    found.imports.push(import.map_err(not_wasm)?.name.name.to_string());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    found.exports.push(export.map_err(not_wasm)?.name.name.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// What wasmtime is set to run.
+fn features() -> WasmFeatures {
+    WasmFeatures::default() - WasmFeatures::RELAXED_SIMD
+}
+
+impl Inspection {
+    /// The contract that it was built for, if it can be run.
+    ///
+    /// # Errors
+    /// When it is of another world or version, or imports more than the contract's own interfaces.
+    pub fn contract(&self) -> Result<Contract, Refused> {
+        let rules = format!("{PACKAGE}rules@");
+        let Some(version) = self.exports.iter().find_map(|name| name.strip_prefix(&rules)) else {
+            return Err(Refused::WrongWorld(list(&self.exports)));
+        };
+        if !SUPPORTED.iter().any(|supported| version.starts_with(&format!("{supported}."))) {
+            return Err(Refused::Version { found: version.to_string() });
+        }
+        let own = |name: &String| ["host@", "types@"].iter().any(|part| name.starts_with(&format!("{PACKAGE}{part}")));
+        match self.imports.iter().find(|name| !own(name)) {
+            Some(import) => Err(Refused::Import { import: import.clone(), mend: mend(import) }),
+            None => Ok(Contract::V1),
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+fn mend(import: &str) -> &'static str {
+    if import.starts_with("wasi:") {
+        "build for wasm32-unknown-unknown (Rust), without stdio and files (C), or with `--stub-wasi` (JavaScript, Python)"
+    } else {
+        "take it out of the plugin's world; all that a plugin may import is in plugin.wit"
+    }
+}
