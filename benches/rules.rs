@@ -35,7 +35,7 @@ fn main() {
         ("Rhai, vectorised, evaluate and decide", String::new(), "rhai"),
     ] {
         let files: Vec<RuleFile> = if ending == "rhai" { scripts() } else { vec![file("own.yaml".into(), text)] };
-        let loaded = load(&files, &catalog, Limits::default());
+        let loaded = load(&files, &[], &catalog, Limits::default());
         assert!(loaded.problems.iter().all(|p| !p.is_error()), "{:?}", loaded.problems);
         let (evaluate, whole, alerts) = measure(&loaded.set, &snapshot);
         println!("{name:<44} {whole:>8.2} {alerts:>10}   (evaluate alone {evaluate:.2})");

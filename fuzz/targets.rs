@@ -107,7 +107,7 @@ pub fn config(data: &[u8]) {
 
 fn load(path: &str, text: &str) -> Loaded {
     let file = RuleFile { path: path.into(), text: text.into(), pack: None };
-    let loaded = rules::load(&[file], catalog(), limits());
+    let loaded = rules::load(&[file], &[], catalog(), limits());
     show(&loaded.problems, text);
     loaded
 }

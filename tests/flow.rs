@@ -63,7 +63,7 @@ fn at(s: i64) -> DateTime<Utc> {
 impl World {
     fn new(rules: &str, every_s: u64) -> Self {
         let files = [RuleFile { path: "own.yaml".into(), text: rules.into(), pack: Some(OWN_PACK.into()) }];
-        let loaded = load(&files, &metrics::catalog(), Limits::default());
+        let loaded = load(&files, &[], &metrics::catalog(), Limits::default());
         assert_eq!(loaded.problems, []);
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&setup::store_path(folder.path())).unwrap();

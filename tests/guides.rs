@@ -174,7 +174,7 @@ fn every_rule_loads_and_passes_its_tests() {
             .filter(|block| block.is("rule") || block.is("test"))
             .filter_map(|block| Some(rules::RuleFile { path: block.file()?, text: block.text.clone(), pack: Some(rules::OWN_PACK.into()) }))
             .collect();
-        let loaded = rules::load(&files, &collect::metrics::catalog(), rules::rhai::Limits::default());
+        let loaded = rules::load(&files, &[], &collect::metrics::catalog(), rules::rhai::Limits::default());
         complaints.extend(loaded.problems.iter().filter(|problem| problem.is_error()).map(|problem| format!("{page}: {problem}")));
         let tests: Vec<&rules::RuleFile> = files.iter().filter(|file| file.is_test()).collect();
         for test in &tests {

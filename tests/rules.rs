@@ -20,7 +20,7 @@ fn list(node: Option<&Node>) -> Option<&[Node]> {
 }
 
 fn loaded() -> rules::Loaded {
-    rules::load(&rules::shipped(), &collect::metrics::catalog(), rules::rhai::Limits::default())
+    rules::load(&rules::shipped(), &[], &collect::metrics::catalog(), rules::rhai::Limits::default())
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn every_classic_metric_name_stands_for_frames_that_are_there() {
             alias.names[0]
         );
         let file = rules::RuleFile { path: "c.yaml".into(), text, pack: None };
-        let loaded = rules::load(&[file], &collect::metrics::catalog(), rules::rhai::Limits::default());
+        let loaded = rules::load(&[file], &[], &collect::metrics::catalog(), rules::rhai::Limits::default());
         assert_eq!(loaded.set.len(), 1, "{:?}", loaded.problems);
     }
 }

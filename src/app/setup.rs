@@ -59,7 +59,7 @@ fn compile(mut files: Vec<RuleFile>, own: &[PathBuf]) -> Rules {
             Err(error) => problems.push(Problem::error(path.display().to_string(), None, format!("cannot be read: {error}"))),
         }
     }
-    let loaded = rules::load(&files, &metrics::catalog(), Limits::default());
+    let loaded = rules::load(&files, &[], &metrics::catalog(), Limits::default());
     // What is worth noting of a shipped rule is known to us; only what keeps one from loading concerns a person.
     let own_file = |p: &Problem| own.iter().any(|path| path.display().to_string() == p.file);
     problems.extend(loaded.problems.into_iter().filter(|p| p.is_error() || own_file(p)));

@@ -182,7 +182,7 @@ mod tests {
 
     fn loaded(text: &str) -> RuleSet {
         let loaded =
-            load(&[RuleFile { path: "r.yaml".into(), text: text.into(), pack: Some("own".into()) }], &catalog(), Limits::default());
+            load(&[RuleFile { path: "r.yaml".into(), text: text.into(), pack: Some("own".into()) }], &[], &catalog(), Limits::default());
         assert_eq!(loaded.set.len(), 1, "{:?}", loaded.problems);
         loaded.set
     }

@@ -6,20 +6,20 @@ use std::collections::HashMap;
 
 use crate::model::{ColumnData, Frame, Held, Labels};
 
-/// The active subjects that hold their state, because their row `is_unknown` (for that `reason`) or may have been missed.
-pub fn held(frame: &Frame, active: &[Labels], is_unknown: impl Fn(usize) -> bool, reason: &str) -> Vec<Held> {
+/// The active subjects that hold their state, because their row `is_unknown` (for the `reason` of that row) or may have been missed.
+pub fn held(frame: &Frame, active: &[Labels], is_unknown: impl Fn(usize) -> bool, reason: impl Fn(usize) -> String) -> Vec<Held> {
     let complete = frame.coverage.is_complete();
     // Where every row was seen, an absent subject is gone, and a known row holds nothing: only unknown rows matter.
     let rows = rows_of(frame, active, (0..frame.rows).filter(|row| !complete || is_unknown(*row)));
     let why = |subject: &Labels| match rows.get(subject) {
-        Some(row) => is_unknown(*row).then(|| reason.to_string()),
+        Some(row) => is_unknown(*row).then(|| reason(*row)),
         None => frame.coverage.gap_for(subject),
     };
     active.iter().filter_map(|subject| Some(Held { subject: subject.clone(), reason: why(subject)? })).collect()
 }
 
 /// The row of each subject that has one among these.
-fn rows_of<'a>(frame: &Frame, subjects: &'a [Labels], among: impl Iterator<Item = usize>) -> HashMap<&'a Labels, usize> {
+pub fn rows_of<'a>(frame: &Frame, subjects: &'a [Labels], among: impl Iterator<Item = usize>) -> HashMap<&'a Labels, usize> {
     let Some(last) = frame.def.key.last() else {
         return among.take(1).flat_map(|row| subjects.iter().map(move |subject| (subject, row))).collect();
     };
@@ -76,15 +76,15 @@ mod tests {
     #[test]
     fn the_whole_key_must_match() {
         let frame = frame(&[("a", "t"), ("b", "t")], None);
-        let held = held(&frame, &[subject("b", "t"), subject("c", "t")], |row| row == 1, "n is unknown");
+        let held = held(&frame, &[subject("b", "t"), subject("c", "t")], |row| row == 1, |_| "n is unknown".into());
         assert_eq!(held, [Held { subject: subject("b", "t"), reason: "n is unknown".into() }]);
     }
 
     #[test]
     fn an_absent_row_is_held_only_where_the_frame_may_have_missed_it() {
         let gone = [subject("a", "gone")];
-        assert!(held(&frame(&[("a", "t")], None), &gone, |_| false, "").is_empty());
-        let cut = held(&frame(&[("a", "t")], Some(1)), &gone, |_| false, "");
+        assert!(held(&frame(&[("a", "t")], None), &gone, |_| false, |_| String::new()).is_empty());
+        let cut = held(&frame(&[("a", "t")], Some(1)), &gone, |_| false, |_| String::new());
         assert_eq!(cut[0].reason, "only the first 1 rows were collected");
     }
 }

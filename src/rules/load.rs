@@ -15,7 +15,8 @@ use super::threshold::classic::Classic;
 use super::threshold::flat::{self, FlatRule};
 use super::threshold::policy::ClassicPolicy;
 use super::threshold::rich::compile_rich;
-use super::{Rule, RuleFile, RuleSet, convert, header};
+use super::wasm::{self, Plugin};
+use super::{OWN_PACK, Rule, RuleFile, RuleSet, convert, header};
 use crate::model::{Catalog, Metric, Tier};
 use crate::problem::{Mark, Problem};
 use crate::yaml::{Fields, Node, Value, parse, text_of};
@@ -27,28 +28,50 @@ pub struct Loaded {
     pub set: RuleSet,
     /// The metrics that rule files bring; their frames are in the set's catalog.
     pub metrics: Vec<Metric>,
+    /// The plugins whose rules are in the set: id, version and file.
+    pub plugins: Vec<LoadedPlugin>,
     /// What classic files say of deduplication and windows.
     pub policy: ClassicPolicy,
     /// Everything that is wrong or worth knowing, in the order of the files.
     pub problems: Vec<Problem>,
 }
 
+/// A plugin that could be asked what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedPlugin {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// The file it came from.
+    pub source: String,
+    /// SHA-256 of that file, hex.
+    pub hash: String,
+    /// What else it says of itself, as text.
+    pub facts: Vec<(String, String)>,
+    /// Ids of its rules that are in the set.
+    pub rules: Vec<String>,
+}
+
 /// The id of `alert`'s own rule, which tells of rules that cannot be judged.
 const RESERVED: &str = "rule_unevaluable";
 
-/// Compiles every rule of these files; test files among them are passed over.
+/// Compiles every rule of these files, test files among them passed over, and takes in the rules of these plugins.
 #[must_use]
-pub fn load(files: &[RuleFile], catalog: &Catalog, limits: Limits) -> Loaded {
+pub fn load(files: &[RuleFile], plugins: &[Plugin], catalog: &Catalog, limits: Limits) -> Loaded {
     let most = limits.findings;
     let set = RuleSet { catalog: catalog.clone(), ..RuleSet::default() };
     let mut loader = Loader { engine: Engine::new(limits), most, loaded: Loaded { set, ..Loaded::default() }, places: Vec::new() };
     let files: Vec<Arc<RuleFile>> = files.iter().filter(|file| !file.is_test()).cloned().map(Arc::new).collect();
+    plugins.iter().for_each(|plugin| loader.metrics_of(plugin));
     let parsed: Vec<(Arc<RuleFile>, Node)> = files.iter().filter(|f| !is_script(f)).filter_map(|f| loader.parse(f)).collect();
     let items: Vec<Item<'_>> = parsed.iter().flat_map(|(file, root)| loader.items(file, root)).collect();
     let (bringing, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| has_key(item.node, "metric") && has_key(item.node, "id"));
     bringing.into_iter().chain(others).for_each(|item| loader.item(item));
     files.iter().filter(|f| is_script(f)).for_each(|file| loader.script(file));
-    let order = |problem: &Problem| files.iter().position(|f| f.path == problem.file);
+    plugins.iter().for_each(|plugin| loader.plugin(plugin));
+    // Those of plugins, which are in none of the files, come last.
+    let order = |problem: &Problem| files.iter().position(|f| f.path == problem.file).unwrap_or(files.len());
     loader.loaded.problems.sort_by_key(|problem| (order(problem), problem.at));
     loader.loaded
 }
@@ -164,14 +187,50 @@ impl Loader {
         }
     }
 
+    /// The frames of a plugin's metrics; any rule may read them. They are collected only where the operator lets them.
+    fn metrics_of(&mut self, plugin: &Plugin) {
+        for metric in &plugin.metrics {
+            match self.loaded.set.catalog.add(metric.frame.clone()) {
+                Ok(()) if plugin.metrics_granted => self.loaded.metrics.push(metric.clone()),
+                Ok(()) => {
+                    let message = format!("its metric `{}` is not collected: the plugin may not ask the servers", metric.frame.name);
+                    let hint = "read its SQL (`pgsteward plugin inspect`), then set `grant: [metrics]` for it in the config";
+                    self.loaded.problems.push(Problem::warning(&plugin.source, None, message).hint(hint));
+                }
+                Err(message) => self.loaded.problems.push(Problem::error(&plugin.source, None, message)),
+            }
+        }
+    }
+
+    fn plugin(&mut self, plugin: &Plugin) {
+        let described = match wasm::describe(plugin, &self.loaded.set.catalog) {
+            Ok(described) => described,
+            Err(problem) => return self.loaded.problems.push(problem),
+        };
+        if let Some(other) = self.loaded.plugins.iter().find(|other| other.id == described.id) {
+            let message = format!("plugin `{}` is loaded already, from {}", described.id, other.source);
+            return self.loaded.problems.push(Problem::error(&plugin.source, None, message));
+        }
+        self.loaded.problems.extend(described.problems);
+        let file = Arc::new(RuleFile { path: plugin.source.clone(), text: String::new(), pack: Some(OWN_PACK.into()) });
+        let ids: Vec<String> = described.rules.iter().map(|rule| rule.meta().id.clone()).collect();
+        for rule in described.rules {
+            self.add(Ok((Box::new(rule), None)), &file, None);
+        }
+        let rules = ids.into_iter().filter(|id| self.loaded.set.entries.get(id).is_some_and(|e| e.file.path == plugin.source)).collect();
+        let (id, version, facts) = (described.id, described.version, described.facts);
+        self.loaded.plugins.push(LoadedPlugin { id, version, source: plugin.source.clone(), hash: plugin.hash.clone(), facts, rules });
+    }
+
     /// Takes a compiled rule into the set, or notes why there is none.
-    fn add(&mut self, compiled: Result<Compiled, Vec<Problem>>, file: &Arc<RuleFile>, at: Mark) {
+    fn add(&mut self, compiled: Result<Compiled, Vec<Problem>>, file: &Arc<RuleFile>, at: impl Into<Option<Mark>>) {
+        let at = at.into();
         let (rule, metric) = match compiled {
             Ok(found) => found,
             Err(problems) => return self.loaded.problems.extend(problems),
         };
         let id = rule.meta().id.clone();
-        let here = format!("{}:{}", file.path, at.line);
+        let here = at.map_or_else(|| file.path.clone(), |at| format!("{}:{}", file.path, at.line));
         if id == RESERVED {
             let problem = Problem::error(file.path.clone(), at, format!("rule id `{id}` is taken by the rule about rules"));
             return self.loaded.problems.push(problem.hint("choose another id"));
@@ -247,7 +306,7 @@ mod tests {
     }
 
     fn load_all(files: &[RuleFile]) -> (Loaded, Vec<String>) {
-        let loaded = load(files, &catalog(), Limits::default());
+        let loaded = load(files, &[], &catalog(), Limits::default());
         let problems = loaded.problems.iter().map(ToString::to_string).collect();
         (loaded, problems)
     }

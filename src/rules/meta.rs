@@ -125,11 +125,17 @@ fn some_text(fields: &mut Fields<'_>, node: &Node, key: &str) -> Option<String> 
 fn read_id(fields: &mut Fields<'_>) -> Option<String> {
     let node = fields.required("id")?;
     let id = some_text(fields, node, "id")?;
+    check_id(&id).map_err(|reason| fields.error(node, reason)).ok()?;
+    Some(id)
+}
+
+/// Whether a text can be the id of a rule or a plugin.
+///
+/// # Errors
+/// Says what would be legal.
+pub fn check_id(id: &str) -> Result<(), String> {
     let legal = id.len() <= 63 && id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(is_id_char);
-    if !legal {
-        fields.error(node, format!("`{id}` is not an id: lower-case letters, digits and `_`, a letter first, at most 63"));
-    }
-    legal.then_some(id)
+    if legal { Ok(()) } else { Err(format!("`{id}` is not an id: lower-case letters, digits and `_`, a letter first, at most 63")) }
 }
 
 fn is_id_char(c: char) -> bool {

@@ -1,4 +1,4 @@
-//! What an evaluation proves, and what it does not: missing inputs before it, held alerts after it.
+//! What an evaluation proves, and what it does not: whose alert is held after it.
 //!
 //! Only a covered quiet row or the proven absence of the object may resolve an alert. A subject whose verdict is unknown,
 //! whose counters were reset, or that the frame may simply not show, is held with the reason. A finding wins over all of it.
@@ -8,47 +8,13 @@ use std::sync::Arc;
 
 use super::run::Run;
 use super::view::View;
-use crate::model::{ChangeState, ColumnKind, Evaluation, Frame, FrameDef, Held, Input, Labels, Missing, MissingReason, Moment, RuleInput};
+use crate::model::{ChangeState, ColumnKind, Evaluation, FrameDef, Held, Labels, Moment};
 
 /// A frame that a rule uses, as the catalog describes it.
 #[derive(Debug, Clone)]
 pub(in crate::rules) struct FrameUse {
     pub(in crate::rules) def: Arc<FrameDef>,
     pub(in crate::rules) optional: bool,
-}
-
-/// The required inputs that are not there, each frame once.
-pub(in crate::rules) fn missing(inputs: &[Input], input: &RuleInput) -> Vec<(String, Missing)> {
-    let mut missing: Vec<(String, Missing)> = Vec::new();
-    for needed in inputs.iter().filter(|needed| !needed.optional) {
-        if missing.iter().any(|(name, _)| *name == needed.frame) {
-            continue;
-        }
-        if let Some(why) = why_missing(needed, input) {
-            missing.push((needed.frame.clone(), why));
-        }
-    }
-    missing
-}
-
-fn why_missing(needed: &Input, input: &RuleInput) -> Option<Missing> {
-    let Some(frame) = input.snapshot.frame(&needed.frame) else { return input.snapshot.missing(&needed.frame) };
-    let not_yet = |detail: String, remedy: &str| Some(Missing::new(MissingReason::NotYet, detail).with_remedy(remedy));
-    match needed.moment {
-        Moment::Now => None,
-        Moment::Previous | Moment::Rate if input.changes.frames.contains_key(&needed.frame) => None,
-        Moment::Previous | Moment::Rate => not_yet(format!("`{needed}` needs two readings"), "look again"),
-        Moment::Delta(window) | Moment::Ago(window) => {
-            let then: Option<&Arc<Frame>> = input.past.get(&window).and_then(|frames| frames.get(&needed.frame));
-            match then {
-                Some(then) if then.as_of < frame.as_of => None,
-                _ => {
-                    let history = pgsteward_helpers::span(window as f64);
-                    not_yet(format!("`{needed}` needs a history of {history}"), "`pgsteward run` keeps one")
-                }
-            }
-        }
-    }
 }
 
 /// Closes an evaluation.

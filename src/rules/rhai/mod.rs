@@ -43,7 +43,7 @@ use view::{Row, Rows};
 pub use limits::Limits;
 pub use script::compile_script;
 
-pub(in crate::rules) use conclude::{FrameUse, missing};
+pub(in crate::rules) use conclude::FrameUse;
 pub(in crate::rules) use error::Place;
 pub(in crate::rules) use expression::{Expression, Names, Session};
 pub(in crate::rules) use functions::with_why;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rhai::{AST, Dynamic, Scope};
 
 use super::Engine;
-use super::conclude::{FrameUse, conclude, missing};
+use super::conclude::{FrameUse, conclude};
+use crate::rules::missing::missing;
 use super::error::{Place, of_parse, unknown_name};
 use super::expression::{frame_value, guarded, views};
 use super::inspect::{Inspection, Type, inspect, is_reserved};

@@ -73,7 +73,7 @@ impl Classic {
         if input.active.is_empty() || (unknown == 0 && frame.coverage.is_complete()) {
             return Vec::new();
         }
-        held(frame, &input.active, |row| number(data, row).is_none(), &format!("{} is unknown", self.column()))
+        held(frame, &input.active, |row| number(data, row).is_none(), |_| format!("{} is unknown", self.column()))
     }
 
     /// The findings, at most `most` of them; beyond that those that have an alert first, and who of them is left out.

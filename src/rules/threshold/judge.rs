@@ -10,7 +10,8 @@ use super::rich::{Parts, metric_name};
 use super::template::Template;
 use crate::model::{ActionRequest, Evaluation, Evidence, Finding, Outcome, RuleInput, RuleMeta, Severity, Unit};
 use crate::rules::Rule;
-use crate::rules::rhai::{Engine, Expression, FrameUse, Session, missing, trials, with_why};
+use crate::rules::missing::missing;
+use crate::rules::rhai::{Engine, Expression, FrameUse, Session, trials, with_why};
 
 /// A condition and what it means.
 #[derive(Debug)]

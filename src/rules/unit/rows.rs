@@ -6,6 +6,7 @@ use super::cells::{self, Cell};
 use super::file::{Given, Reader, Row, Slot};
 use crate::model::{Catalog, ColumnDef, FrameDef, Missing, MissingReason, Moment};
 use crate::problem::{Mark, Problem};
+use crate::rules::moment;
 use crate::yaml::{Fields, Key, Node, Value, number_of};
 
 /// The key of a row that stands for many.
@@ -116,7 +117,7 @@ impl Reader<'_> {
 
     /// A column with its moment: `dead`, `rate(calls)`, `prev(calls)`, `ago(bytes, 1d)`, `delta(bytes, 1d)`.
     pub(super) fn slot<'d>(&self, def: &'d FrameDef, text: &str, at: Mark, problems: &mut Vec<Problem>) -> Option<(Slot, &'d ColumnDef)> {
-        let (name, moment) = match read_moment(text) {
+        let (name, moment) = match moment::read(text) {
             Ok(found) => found,
             Err(message) => {
                 problems.push(self.error(at, message));
@@ -159,27 +160,6 @@ fn split_cells(line: &str, wanted: Option<usize>) -> Vec<&str> {
         None if wide.iter().all(|name| !name.contains(' ') || name.contains('(')) => wide,
         None => narrow,
         Some(_) => wide,
-    }
-}
-
-/// Splits `rate(calls)` into the column and the moment.
-fn read_moment(text: &str) -> Result<(&str, Moment), String> {
-    let Some((word, inner)) = text.split_once('(').and_then(|(w, rest)| Some((w.trim(), rest.strip_suffix(')')?))) else {
-        return Ok((text, Moment::Now));
-    };
-    let window = |text: &str| {
-        pgsteward_helpers::parse_quantity(text.trim().trim_matches(['"', '\'']))
-            .ok()
-            .filter(|q| q.dimension == pgsteward_helpers::Dimension::Seconds && q.value >= 1.0)
-            .map(|q| q.value as u64)
-    };
-    let parts = inner.split_once(',').map(|(column, w)| (column.trim(), window(w)));
-    match (word, parts) {
-        ("rate", None) => Ok((inner.trim(), Moment::Rate)),
-        ("prev", None) => Ok((inner.trim(), Moment::Previous)),
-        ("ago", Some((column, Some(w)))) => Ok((column, Moment::Ago(w))),
-        ("delta", Some((column, Some(w)))) => Ok((column, Moment::Delta(w))),
-        _ => Err(format!("`{text}` is no column (forms: dead, rate(calls), prev(calls), ago(bytes, 1d), delta(bytes, 1d))")),
     }
 }
 

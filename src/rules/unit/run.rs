@@ -93,6 +93,10 @@ fn bounded(set: &RuleSet, entry: &Entry, budget: Budget) -> Result<RuleSet, Vec<
     if budget.operations.is_none() && budget.column_bytes.is_none() {
         return Ok(alone(set, entry));
     }
+    if entry.meta.engine == "wasm" {
+        let message = "`budget` is for scripts; a plugin's limits are checked by `pgsteward plugin bench`";
+        return Err(vec![Problem::error(&entry.file.path, None, message)]);
+    }
     let mut limits = Limits::default();
     limits.operations = budget.operations.unwrap_or(limits.operations);
     limits.column_bytes = budget.column_bytes.unwrap_or(limits.column_bytes);
@@ -101,7 +105,7 @@ fn bounded(set: &RuleSet, entry: &Entry, budget: Budget) -> Result<RuleSet, Vec<
     for frame in set.catalog.frames().filter(|frame| !brought.contains(&frame.name)) {
         catalog.add(frame.as_ref().clone()).map_err(|message| vec![Problem::error(&entry.file.path, None, message)])?;
     }
-    let loaded = load(std::slice::from_ref(entry.file.as_ref()), &catalog, limits);
+    let loaded = load(std::slice::from_ref(entry.file.as_ref()), &[], &catalog, limits);
     let mut set = loaded.set;
     set.entries.retain(|id, _| *id == entry.meta.id);
     if set.is_empty() { Err(loaded.problems) } else { Ok(set) }

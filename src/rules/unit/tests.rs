@@ -14,7 +14,7 @@ const RULE: &str = "rules:\n  - id: dead\n    title: Dead rows\n    from: tables
                     actions: [{vacuum: {}}]\n";
 
 fn set() -> RuleSet {
-    let loaded = load(&[file("dead.yaml", RULE)], &catalog(), Limits::default());
+    let loaded = load(&[file("dead.yaml", RULE)], &[], &catalog(), Limits::default());
     assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
     loaded.set
 }
@@ -36,7 +36,7 @@ fn some_shipped() -> Vec<RuleFile> {
 #[test]
 fn shipped_rules_pass_their_tests() {
     let files = some_shipped();
-    let loaded = load(&files, &catalog(), Limits::default());
+    let loaded = load(&files, &[], &catalog(), Limits::default());
     let errors: Vec<String> = loaded.problems.iter().filter(|p| p.is_error()).map(ToString::to_string).collect();
     assert_eq!(errors, Vec::<String>::new());
     let mut failures = Vec::new();
@@ -161,7 +161,7 @@ fn a_test_of_no_rule_says_which_there_are() {
 fn a_budget_that_is_too_small_fails() {
     let script = "//! id: busy\n//! title: Busy\n//! inputs: [tables]\nlet n = 0;\nwhile n < 2000 { n += 1; }\nfor t in tables.rows(tables.dead > 5.0) {\n    \
                   finding(t, #{severity: \"info\", summary: `${t}`});\n}\n";
-    let loaded = load(&[file("busy.rhai", script)], &catalog(), Limits::default());
+    let loaded = load(&[file("busy.rhai", script)], &[], &catalog(), Limits::default());
     let text = |budget: &str| {
         format!(
             "rule: busy\nhealthy:\n  tables: {{database: app, schema: public, table: t, dead: 0}}\ncases:\n  - {{name: c, given: {{tables: [{{}}]}}, expect: []}}\n{budget}"
@@ -198,7 +198,7 @@ fn every_shipped_rule_has_a_case_that_fires_and_one_that_is_quiet() {
         assert!(expects.iter().any(|e| !e.is_empty()), "{} has no firing case", file.path);
         tested.insert(entry(&root, "rule").as_ref().and_then(text_of).unwrap());
     }
-    for rule in load(&files, &catalog(), Limits::default()).set.iter() {
+    for rule in load(&files, &[], &catalog(), Limits::default()).set.iter() {
         assert!(tested.contains(&rule.meta().id), "{} has no test", rule.meta().id);
     }
 }
@@ -206,7 +206,7 @@ fn every_shipped_rule_has_a_case_that_fires_and_one_that_is_quiet() {
 #[test]
 fn a_first_reading_a_short_history_and_growth_can_be_said() {
     let rule = "rules:\n  - id: grows\n    title: Grows\n    from: sizes\n    value: delta(bytes, days(1))\n    unit: bytes\n    warning: value > gb(1)\n";
-    let loaded = load(&[file("grows.yaml", rule)], &catalog(), Limits::default());
+    let loaded = load(&[file("grows.yaml", rule)], &[], &catalog(), Limits::default());
     let text = "rule: grows\nhealthy:\n  sizes: {database: app, bytes: 9GB, \"delta(bytes, 1d)\": 0}\ncases:\n  \
                 - {name: quiet, given: {sizes: [{}]}, expect: []}\n  \
                 - {name: grown, given: {sizes: [{\"delta(bytes, 1d)\": 2GB}]}, expect: [{warning: {database: app}, evidence: {\"delta(bytes, days(1))\": 2GB}}]}\n  \
@@ -219,7 +219,7 @@ fn a_first_reading_a_short_history_and_growth_can_be_said() {
 fn boundaries_find_what_the_cases_do_not_try() {
     let script = "//! id: brittle\n//! title: Brittle\n//! inputs: [tables]\nfor t in tables.rows(tables.dead > 5.0) {\n    \
                   finding(t, #{severity: if t.table == \"\" { \"bad\" } else { \"info\" }, summary: `${t}`});\n}\n";
-    let loaded = load(&[file("brittle.rhai", script)], &catalog(), Limits::default());
+    let loaded = load(&[file("brittle.rhai", script)], &[], &catalog(), Limits::default());
     let text = "rule: brittle\nhealthy:\n  tables: {database: app, schema: public, table: t, dead: 9}\ncases:\n  \
                 - {name: c, given: {tables: [{}]}, expect: [{info: {table: t}}]}\nboundaries: auto\n";
     let report = run_tests(&loaded.set, &file("brittle.test.yaml", text), decide);

@@ -1,0 +1,199 @@
+//! What a plugin answered, checked and turned into an evaluation: rows into subjects, messages filled, actions held
+//! against the host's kinds, and what could not be judged held.
+
+use std::collections::{BTreeMap, HashMap};
+
+use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types as wire;
+
+use super::fill::{Names, fill};
+use super::input::Columns;
+use crate::model::{
+    ActionRequest, Evaluation, Evidence, Finding, Frame, Held, Input, Labels, Link, RuleInput, RuleMeta, Severity, Unit,
+};
+use crate::rules::held::held;
+use crate::rules::meta::unknown_unit;
+
+/// One answer with all that is needed to read it.
+pub(super) struct Answer<'a> {
+    pub(super) meta: &'a RuleMeta,
+    pub(super) needs: &'a [Input],
+    pub(super) input: &'a RuleInput,
+    pub(super) columns: &'a Columns,
+    /// The rule's own frame; `None` for a rule about the whole server.
+    pub(super) frame: Option<&'a Frame>,
+}
+
+/// Why each row that cannot be judged cannot be: the position of the need, or `PLUGIN`.
+struct Unknown(Vec<u16>);
+
+const JUDGED: u16 = u16::MAX;
+/// The plugin itself said so.
+const PLUGIN: u16 = u16::MAX - 1;
+
+impl Answer<'_> {
+    /// The evaluation that the answer comes to.
+    ///
+    /// # Errors
+    /// When anything in it is not legal: then nothing of it is believed.
+    pub(super) fn read(&self, said: wire::Evaluation) -> Result<Evaluation, String> {
+        let unknown = self.unknown(&said.unknown)?;
+        let mut findings: Vec<Finding> = Vec::new();
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        for found in &said.findings {
+            let row = self.row(found.row)?;
+            if unknown.is(row.unwrap_or(0)) {
+                continue;
+            }
+            let finding = self.finding(found, row)?;
+            match places.get(&finding.subject).and_then(|at| findings.get_mut(*at)) {
+                Some(known) if known.severity < finding.severity => *known = finding,
+                Some(_) => {}
+                None => {
+                    places.insert(finding.subject.clone(), findings.len());
+                    findings.push(finding);
+                }
+            }
+        }
+        let mut held = self.held(&unknown);
+        held.retain(|held| !places.contains_key(&held.subject));
+        Ok(Evaluation { findings, held, unknown: unknown.count() })
+    }
+
+    /// A row that the answer names.
+    fn row(&self, row: Option<u32>) -> Result<Option<usize>, String> {
+        match (row, self.frame) {
+            (None, _) => Ok(None),
+            (Some(row), Some(frame)) if (row as usize) < frame.rows => Ok(Some(row as usize)),
+            (Some(row), Some(frame)) => Err(format!("its answer names row {row} of `{}`, which has {} rows", frame.def.name, frame.rows)),
+            (Some(row), None) => Err(format!("its answer names row {row}, and the rule is about the whole server")),
+        }
+    }
+
+    /// Which rows cannot be judged: those with an unknown required input, and those that the plugin names. For a rule about
+    /// the whole server the one row stands for it.
+    fn unknown(&self, named: &[u32]) -> Result<Unknown, String> {
+        let rows = self.frame.map_or(1, |frame| frame.rows);
+        let mut unknown = Unknown(vec![JUDGED; rows]);
+        for (at, (need, values)) in self.needs.iter().zip(&self.columns.0).enumerate() {
+            let own = self.frame.map_or(self.is_one_row(need), |frame| frame.def.name == need.frame);
+            if need.optional || !own {
+                continue;
+            }
+            let reason = u16::try_from(at).unwrap_or(PLUGIN);
+            for (known, value) in unknown.0.iter_mut().zip(values.iter().flat_map(|values| values.iter())) {
+                if value.is_nan() && *known == JUDGED {
+                    *known = reason;
+                }
+            }
+        }
+        for row in named {
+            let row = if self.frame.is_some() { self.row(Some(*row))?.unwrap_or(0) } else { 0 };
+            if let Some(known) = unknown.0.get_mut(row).filter(|known| **known == JUDGED) {
+                *known = PLUGIN;
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Whether the frame has one row by its nature.
+    fn is_one_row(&self, need: &Input) -> bool {
+        self.input.snapshot.frame(&need.frame).is_some_and(|frame| frame.def.key.is_empty())
+    }
+
+    fn held(&self, unknown: &Unknown) -> Vec<Held> {
+        let why = |row: usize| self.why(unknown, row);
+        if let Some(frame) = self.frame.filter(|frame| !frame.def.key.is_empty()) {
+            return held(frame, &self.input.active, |row| unknown.is(row), why);
+        }
+        let unread = || {
+            let frames = self.needs.iter().filter_map(|need| self.input.snapshot.frame(&need.frame));
+            frames.filter_map(|frame| Some((frame, frame.coverage.without_databases.iter().next()?))).next()
+        };
+        let unread = || unread().map(|(frame, (database, reason))| format!("`{}` lacks database {database}: {reason}", frame.def.name));
+        let reason = if unknown.is(0) { Some(why(0)) } else { unread() };
+        let hold = |subject: &Labels| Some(Held { subject: subject.clone(), reason: reason.clone()? });
+        self.input.active.iter().filter_map(hold).collect()
+    }
+
+    fn why(&self, unknown: &Unknown, row: usize) -> String {
+        let at = unknown.0.get(row).copied().unwrap_or(PLUGIN);
+        self.needs.get(usize::from(at)).map_or_else(|| "the plugin could not judge it".into(), |need| format!("{need} is unknown"))
+    }
+
+    fn finding(&self, said: &wire::Finding, row: Option<usize>) -> Result<Finding, String> {
+        let evidence = said.evidence.iter().map(evidence).collect::<Result<Vec<_>, _>>()?;
+        let names = Names {
+            row: self.frame.zip(row),
+            evidence: &evidence,
+            settings: &self.input.settings,
+            defs: &self.meta.settings,
+        };
+        let (summary, detail) = (fill(&said.summary, &names)?, fill(&said.detail, &names)?);
+        if summary.trim().is_empty() {
+            return Err("a finding of it has no summary".into());
+        }
+        let subject = self.subject(row);
+        let actions = said.actions.iter().map(|action| self.action(action, &subject)).collect::<Result<Vec<_>, _>>()?;
+        let links = said.links.iter().map(link).collect::<Result<Vec<_>, _>>()?;
+        Ok(Finding { severity: severity(said.severity), summary, detail, evidence, actions, links, subject })
+    }
+
+    fn subject(&self, row: Option<usize>) -> Labels {
+        self.frame.zip(row).map_or_else(Labels::default, |(frame, row)| frame.subject(row))
+    }
+
+    fn action(&self, said: &wire::Action, subject: &Labels) -> Result<ActionRequest, String> {
+        let subject = match self.row(said.row)? {
+            Some(row) => self.subject(Some(row)),
+            None => subject.clone(),
+        };
+        let params: BTreeMap<String, String> = said.params.iter().map(|entry| (entry.key.clone(), param(&entry.value))).collect();
+        let request = ActionRequest { kind: said.kind.clone(), subject, params, why: said.why.clone() };
+        request.sql()?;
+        Ok(request)
+    }
+}
+
+impl Unknown {
+    fn is(&self, row: usize) -> bool {
+        self.0.get(row).is_some_and(|reason| *reason != JUDGED)
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().filter(|reason| **reason != JUDGED).count()
+    }
+}
+
+fn severity(said: wire::Severity) -> Severity {
+    match said {
+        wire::Severity::Info => Severity::Info,
+        wire::Severity::Warning => Severity::Warning,
+        wire::Severity::Critical => Severity::Critical,
+    }
+}
+
+fn evidence(said: &wire::Evidence) -> Result<Evidence, String> {
+    let unit = Unit::parse(&said.unit).ok_or_else(|| format!("evidence `{}`: {}", said.metric, unknown_unit(&said.unit)))?;
+    let known = |value: f64| (!value.is_nan()).then_some(value);
+    if said.value.is_infinite() || said.threshold.is_some_and(f64::is_infinite) {
+        return Err(format!("evidence `{}` is infinite", said.metric));
+    }
+    Ok(Evidence { metric: said.metric.clone(), value: known(said.value), threshold: said.threshold.and_then(known), unit })
+}
+
+fn link(said: &wire::Link) -> Result<Link, String> {
+    if said.url.starts_with("https://") || said.url.starts_with("http://") {
+        Ok(Link { title: said.title.clone(), url: said.url.clone() })
+    } else {
+        Err(format!("a link must begin with https:// or http://, not `{}`", said.url))
+    }
+}
+
+/// A whole number without a point: `85`, as every engine writes a parameter.
+fn param(value: &wire::ValueResult) -> String {
+    match value {
+        wire::ValueResult::Number(number) => number.to_string(),
+        wire::ValueResult::Text(text) => text.clone(),
+        wire::ValueResult::Flag(flag) => flag.to_string(),
+    }
+}
