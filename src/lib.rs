@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod demo;
 pub mod env;
 pub mod model;
+pub mod plugin;
 pub mod problem;
 pub mod rules;
 pub mod store;

@@ -233,7 +233,7 @@ async fn a_check_of_the_sick_database_names_its_troubles() {
     cluster.create_steward().await.unwrap();
     let sickness = sick::sicken(&cluster).await.unwrap();
     sickness.workload(1).await.unwrap();
-    let rules = setup::load_rules(&[]);
+    let rules = setup::load_rules(&[], pgsteward::app::plugins::Plugins::default());
     assert_eq!(rules.problems, []);
     let watch = setup::watch_of_dsn(&cluster.dsn(sick::DATABASE, STEWARD)).unwrap();
     let shot = OneShot {

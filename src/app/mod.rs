@@ -2,6 +2,7 @@
 
 pub mod house;
 pub mod oneshot;
+pub mod plugins;
 mod privacy;
 pub mod replay;
 pub mod report;

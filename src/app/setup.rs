@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
+use super::plugins::Plugins;
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
@@ -18,7 +19,7 @@ use crate::env::Env;
 use crate::model::{DecideConfig, Metric, Route, Target};
 use crate::problem::Problem;
 use crate::rules::rhai::Limits;
-use crate::rules::{self, OWN_PACK, RuleFile, RuleSet};
+use crate::rules::{self, LoadedPlugin, OWN_PACK, RuleFile, RuleSet};
 
 /// Rules with the metrics that they brought, and what was wrong with any of them.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Rules {
     pub set: RuleSet,
     /// Shipped metrics and those of rule files.
     pub metrics: Vec<Metric>,
+    /// Plugins that could be asked what they are.
+    pub plugins: Vec<LoadedPlugin>,
     /// Problems, of rules that are left out too.
     pub problems: Vec<Problem>,
     /// The files, for showing problems and running tests.
@@ -38,34 +41,43 @@ pub const DEFAULT_UNKNOWN_AFTER_S: u64 = 600;
 /// Packs that are on where nothing says otherwise; `classic` and `lint` are not.
 pub const DEFAULT_PACKS: [&str; 3] = ["page", "ticket", "advice"];
 
-/// Loads the shipped rules and those of a person.
+/// Loads the shipped rules, those of a person, and those of plugins.
 #[must_use]
-pub fn load_rules(own: &[PathBuf]) -> Rules {
-    compile(rules::shipped(), own)
+pub fn load_rules(own: &[PathBuf], plugins: Plugins) -> Rules {
+    compile(rules::shipped(), own, plugins)
 }
 
 /// Loads only these files: what their tests are run on. A shipped rule that somebody is changing does not stand in the
 /// way of itself.
 #[must_use]
 pub fn load_only(own: &[PathBuf]) -> Rules {
-    compile(Vec::new(), own)
+    compile(Vec::new(), own, Plugins::default())
 }
 
-fn compile(mut files: Vec<RuleFile>, own: &[PathBuf]) -> Rules {
-    let mut problems = Vec::new();
+/// Loads only these plugins: what their tests are run on.
+#[must_use]
+pub fn load_plugins(plugins: Plugins) -> Rules {
+    compile(Vec::new(), &[], plugins)
+}
+
+fn compile(mut files: Vec<RuleFile>, own: &[PathBuf], plugins: Plugins) -> Rules {
+    let mut problems = plugins.problems;
     for path in own {
         match std::fs::read_to_string(path) {
             Ok(text) => files.push(RuleFile { path: path.display().to_string(), text, pack: Some(OWN_PACK.into()) }),
             Err(error) => problems.push(Problem::error(path.display().to_string(), None, format!("cannot be read: {error}"))),
         }
     }
-    let loaded = rules::load(&files, &[], &metrics::catalog(), Limits::default());
+    let loaded = rules::load(&files, &plugins.plugins, &metrics::catalog(), Limits::default());
     // What is worth noting of a shipped rule is known to us; only what keeps one from loading concerns a person.
-    let own_file = |p: &Problem| own.iter().any(|path| path.display().to_string() == p.file);
+    let own_file = |p: &Problem| {
+        own.iter().any(|path| path.display().to_string() == p.file) || plugins.plugins.iter().any(|plugin| plugin.source == p.file)
+    };
     problems.extend(loaded.problems.into_iter().filter(|p| p.is_error() || own_file(p)));
     let mut metrics = metrics::all();
     metrics.extend(loaded.metrics);
-    Rules { set: loaded.set, metrics, problems, files }
+    files.extend(plugins.tests);
+    Rules { set: loaded.set, metrics, plugins: loaded.plugins, problems, files }
 }
 
 /// The packs that are on by default, beside a person's own rules.

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::check;
 use super::shared::load_rules;
+use crate::app::plugins::Plugins;
 use super::term::{self, BOLD, DIM, styled};
 use crate::app::house::{House, SharedStore, Watch};
 use crate::app::oneshot::{self, OneShot};
@@ -144,7 +145,7 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
 
 /// A house of one target with a console, its state in a folder that goes with the demo.
 fn house(dsn: &str, folder: &Path, every_s: f64) -> anyhow::Result<House> {
-    let Rules { set, metrics, .. } = load_rules(&[]);
+    let Rules { set, metrics, .. } = load_rules(&[], Plugins::default());
     let clock = Clock::System;
     let terminal =
         Terminal { writer: Arc::new(Mutex::new(anstream::stdout())), look: Look { colour: term::colours(), width: term::width() } };
@@ -210,7 +211,7 @@ fn replay() -> anyhow::Result<ExitCode> {
     let path = folder.path().join("recorded.json.gz");
     std::fs::write(&path, RECORDED)?;
     let sample = Sample::read(&path)?;
-    let Rules { set, metrics, .. } = load_rules(&[]);
+    let Rules { set, metrics, .. } = load_rules(&[], Plugins::default());
     let watch = watch("host=localhost", 3.0)?;
     let shot =
         OneShot { clock: &Clock::System, watch: &watch, metrics: &metrics, rules: &set, store: None, interval_s: 1.0, progress: &|_| () };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 
+use crate::app::plugins::Plugins;
 use crate::app::setup;
 use crate::deliver::channels;
 use crate::model::action::{KINDS, ParamKind};
@@ -31,7 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// All pages: file name and text.
 pub fn pages() -> Vec<(&'static str, String)> {
-    let rules = setup::load_rules(&[]);
+    let rules = setup::load_rules(&[], Plugins::default());
     let mut metas: Vec<&RuleMeta> = rules.set.iter().map(|r| r.meta()).collect();
     metas.sort_by_key(|m| (&m.category, &m.id));
     let defs: Vec<&FrameDef> = rules.set.catalog().frames().map(AsRef::as_ref).collect();

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::shared::load_rules;
+use super::shared::{installed_plugins, load_rules};
+use crate::env::Env;
 use super::table;
 use super::term::{self, BOLD, styled};
 use crate::model::{Catalog, FrameDef};
@@ -32,7 +33,7 @@ enum Command {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let rules = load_rules(&args.rules);
+    let rules = load_rules(&args.rules, installed_plugins(None, &Env::real())?);
     let catalog = rules.set.catalog();
     match &args.command {
         Command::List => term::out(&list(catalog)),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::shared::load_rules;
+use super::shared::{installed_plugins, load_rules};
+use crate::env::Env;
 use super::term;
 use crate::app::replay::replay;
 use crate::app::report::exit;
@@ -21,7 +22,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tick = tick_file::read(&args.file)?;
-    let rules = load_rules(&args.rules);
+    let rules = load_rules(&args.rules, installed_plugins(None, &Env::real())?);
     let (text, code) = match replay(&tick, &rules.set) {
         Ok(()) => {
             let (target, at) = (&tick.snapshot.target.name, tick.snapshot.taken_at);

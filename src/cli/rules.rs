@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::shared::{counted, load_rules, show_problems, sources};
+use super::shared::{counted, installed_plugins, load_rules, show_problems, sources};
 use super::table;
 use super::term::{self, BOLD, DIM, GOOD, severity_style, styled};
 use crate::alert;
 use crate::app::report::exit;
 use crate::app::setup::{self, Rules};
+use crate::app::plugins::Plugins;
 use crate::collect::metrics;
+use crate::env::Env;
 use crate::model::{Catalog, RuleMeta, SettingDef, SettingValue, Severity};
 use crate::rules::{RuleFile, convert, unit};
 
@@ -59,11 +61,11 @@ enum Command {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::List { rules, pack } => {
-            term::out(&list(&load_rules(rules), pack.as_deref()));
+            term::out(&list(&load_rules(rules, installed_plugins(None, &Env::real())?), pack.as_deref()));
             Ok(ExitCode::SUCCESS)
         }
         Command::Show { rule, rules } => {
-            let rules = load_rules(rules);
+            let rules = load_rules(rules, installed_plugins(None, &Env::real())?);
             let found = rules.set.get(rule).with_context(|| {
                 let near = Catalog::nearest(rules.set.iter().map(|r| r.meta().id.as_str()), rule);
                 format!("there is no rule `{rule}`{}", near.map_or(String::new(), |n| format!("; did you mean `{n}`?")))
@@ -133,7 +135,7 @@ fn setting(def: &SettingDef) -> Vec<String> {
 
 fn test(paths: &[PathBuf], verbose: bool) -> anyhow::Result<ExitCode> {
     let (rules, tests) = if paths.is_empty() {
-        let rules = setup::load_rules(&[]);
+        let rules = setup::load_rules(&[], Plugins::default());
         let tests = rules.files.iter().filter(|f| f.is_test()).cloned().collect();
         (rules, tests)
     } else {

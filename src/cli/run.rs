@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{RwLock, watch};
 use tracing::{error, info};
 
-use super::shared::{block_on, load_config, load_rules};
+use super::shared::{block_on, installed_plugins, load_config, load_rules};
 use super::{EXIT_OVERLAP, term};
 use crate::app::house::{House, SharedStore};
 use crate::app::report::exit;
@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Reads config and rules and builds the house; refuses what cannot be used as a whole.
 async fn build(path: &Path, env: &Env, store: SharedStore) -> anyhow::Result<House> {
     let config = load_config(path, env)?;
-    let rules = load_rules(&config.rules.files);
+    let rules = load_rules(&config.rules.files, installed_plugins(Some(&config), env)?);
     let problems = check_overrides(&rules.set, &config.rules.overrides, &path.display().to_string());
     if let Some(problem) = problems.iter().find(|p| p.is_error()) {
         bail!("{problem}");

@@ -7,9 +7,11 @@ use anyhow::{Context, bail};
 
 use super::term;
 use crate::app::house::Watch;
+use crate::app::plugins::{self, Plugins};
 use crate::app::setup::{self, Rules};
 use crate::config::{self, Config};
 use crate::env::Env;
+use crate::plugin::Compiler;
 use crate::problem::{Level, Problem};
 use crate::store::Store;
 
@@ -44,9 +46,16 @@ pub fn show_problems<'a>(problems: impl Iterator<Item = &'a Problem>, sources: &
     }
 }
 
-/// Loads shipped and own rules; problems are shown, and the rules that can be used are used.
-pub fn load_rules(own: &[PathBuf]) -> Rules {
-    let rules = setup::load_rules(own);
+/// The installed plugins of a state folder.
+pub fn installed_plugins(config: Option<&Config>, env: &Env) -> anyhow::Result<Plugins> {
+    let Ok(dir) = config::state_dir(config, env) else { return Ok(Plugins::default()) };
+    let said = config.map(|config| config.plugins.clone()).unwrap_or_default();
+    Ok(plugins::installed(&dir, &said, &Compiler::child()?))
+}
+
+/// Loads shipped and own rules, and those of plugins; problems are shown, and the rules that can be used are used.
+pub fn load_rules(own: &[PathBuf], plugins: Plugins) -> Rules {
+    let rules = setup::load_rules(own, plugins);
     show_problems(rules.problems.iter().filter(|p| p.level <= Level::Warning), &sources(&rules));
     rules
 }
@@ -86,7 +95,7 @@ impl TargetArgs {
         let config = self.config.as_deref().map(|path| load_config(path, env)).transpose()?;
         let mut own = self.rules.clone();
         own.extend(config.iter().flat_map(|c| c.rules.files.iter().cloned()));
-        let mut rules = load_rules(&own);
+        let mut rules = load_rules(&own, installed_plugins(config.as_ref(), env)?);
         if let Some(config) = &config {
             setup::apply_cadence(&mut rules.metrics, &config.schedule.collect);
         }

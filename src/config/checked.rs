@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::plugins::PluginsConfig;
 use super::secret::Secret;
 use crate::deliver::channels::ChannelSettings;
 use crate::model::{MaintenanceWindow, Route, RuleOverride, Target};
@@ -31,6 +32,8 @@ pub struct Config {
     pub unknown_after_s: u64,
     /// Maintenance windows.
     pub windows: Vec<MaintenanceWindow>,
+    /// Installed plugins: signatures, limits, grants.
+    pub plugins: PluginsConfig,
     /// What is kept, and for how long.
     pub history: History,
     /// How far actions may go.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::checked::{Config, RulesConfig};
 use super::desk::{Desk, entries, shown, tame};
 use super::source::{Content, Source, SourceFile, read};
-use super::{actions, alerts, channels, classic, history, mask, routes, rules, schedule, targets, windows};
+use super::{actions, alerts, channels, classic, history, mask, plugins, routes, rules, schedule, targets, windows};
 use crate::env::Env;
 use crate::problem::{Level, Mark, Problem};
 use crate::yaml::{Node, Value, text_of};
@@ -24,11 +24,12 @@ pub struct Loaded {
 }
 
 /// Sections of the main file.
-const MAIN: [&str; 10] = ["version", "state_dir", "include", "defaults", "schedule", "rules", "routes", "alerts", "history", "actions"];
+const MAIN: [&str; 11] =
+    ["version", "state_dir", "include", "defaults", "schedule", "rules", "plugins", "routes", "alerts", "history", "actions"];
 /// Sections of any file; what stands in several files is put together.
 const ANYWHERE: [&str; 3] = ["targets", "channels", "windows"];
 /// Sections that a later version will have.
-const LATER: [&str; 5] = ["plugins", "escalation", "inhibit", "serve", "heartbeat"];
+const LATER: [&str; 4] = ["escalation", "inhibit", "serve", "heartbeat"];
 
 /// Most problems that are shown.
 const MOST_PROBLEMS: usize = 200;
@@ -172,6 +173,7 @@ fn config(desk: &mut Desk, files: &[SourceFile]) -> Config {
         dedup_s: alerts.dedup.unwrap_or(Some(classic_dedup_s.unwrap_or(alerts::DEDUP_S))),
         unknown_after_s: alerts.unknown_after_s.unwrap_or_else(|| (3 * schedule.every_or_default_s()).max(600)),
         rules: RulesConfig { packs, files: rule_files(files), overrides },
+        plugins: main.read(desk, "plugins", plugins::read).unwrap_or_default(),
         history: main.read(desk, "history", history::read).unwrap_or_default(),
         actions_mode: main.read(desk, "actions", actions::read).unwrap_or_default(),
         places: std::mem::take(&mut desk.places),

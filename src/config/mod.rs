@@ -20,6 +20,7 @@ mod mask;
 mod matchers;
 mod notes;
 mod password;
+mod plugins;
 mod routes;
 mod rules;
 mod schedule;
@@ -35,6 +36,7 @@ pub use checked::{
 };
 pub use example::EXAMPLE;
 pub use load::{Loaded, check, load};
+pub use plugins::{PluginConfig, PluginsConfig};
 pub use notes::{Around, check_notes, machine_zone};
 pub use rules::PACKS;
 pub use secret::{Revealed, Secret, SecretError};

@@ -203,7 +203,12 @@ impl Loader {
     }
 
     fn plugin(&mut self, plugin: &Plugin) {
-        let described = match wasm::describe(plugin, &self.loaded.set.catalog) {
+        let file = Arc::new(RuleFile { path: plugin.source.clone(), text: String::new(), pack: Some(OWN_PACK.into()) });
+        let component = match &plugin.component {
+            Ok(component) => component,
+            Err(stopped) => return self.stopped(stopped, &file),
+        };
+        let described = match wasm::describe(plugin, component, &self.loaded.set.catalog) {
             Ok(described) => described,
             Err(problem) => return self.loaded.problems.push(problem),
         };
@@ -212,7 +217,6 @@ impl Loader {
             return self.loaded.problems.push(Problem::error(&plugin.source, None, message));
         }
         self.loaded.problems.extend(described.problems);
-        let file = Arc::new(RuleFile { path: plugin.source.clone(), text: String::new(), pack: Some(OWN_PACK.into()) });
         let ids: Vec<String> = described.rules.iter().map(|rule| rule.meta().id.clone()).collect();
         for rule in described.rules {
             self.add(Ok((Box::new(rule), None)), &file, None);
@@ -220,6 +224,13 @@ impl Loader {
         let rules = ids.into_iter().filter(|id| self.loaded.set.entries.get(id).is_some_and(|e| e.file.path == plugin.source)).collect();
         let (id, version, facts) = (described.id, described.version, described.facts);
         self.loaded.plugins.push(LoadedPlugin { id, version, source: plugin.source.clone(), hash: plugin.hash.clone(), facts, rules });
+    }
+
+    fn stopped(&mut self, stopped: &wasm::Stopped, file: &Arc<RuleFile>) {
+        for meta in &stopped.rules {
+            let rule = wasm::StoppedRule::new(meta.clone(), stopped.reason.clone());
+            self.add(Ok((Box::new(rule), None)), file, None);
+        }
     }
 
     /// Takes a compiled rule into the set, or notes why there is none.

@@ -27,7 +27,7 @@ fn now() -> DateTime<Utc> {
 fn recorded() -> Report {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo/recorded.json.gz");
     let sample = Sample::read(&path).unwrap();
-    let rules = setup::load_rules(&[]);
+    let rules = setup::load_rules(&[], crate::app::plugins::Plugins::default());
     let mut watch = setup::watch_of_dsn("host=localhost user=me dbname=shop").unwrap();
     watch.decide.target = sample.snapshot.target.clone();
     let shot = OneShot {

@@ -15,3 +15,15 @@ pub mod rich;
 mod template;
 #[cfg(test)]
 mod tests;
+
+use crate::model::Metric;
+use crate::problem::Problem;
+
+/// A metric from a file of its own: the keys that stand under `metric:` in a rule.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn metric_of(file: &str, text: &str) -> Result<Metric, Vec<Problem>> {
+    let root = crate::yaml::parse(file, text).map_err(|problem| vec![problem])?;
+    metric::read_metric(file, &root)
+}

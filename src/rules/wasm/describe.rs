@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pgsteward_helpers::{Dimension, parse_quantity};
+use pgsteward_sandbox::Component;
 use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types::{EntryResult, PluginDef, RuleDef, SettingDef as WireSetting, ValueResult};
 
 use super::rule::WasmRule;
@@ -38,9 +39,9 @@ pub struct Described {
 ///
 /// # Errors
 /// When it cannot be asked or its own id or version is no good; then nothing of it can be used.
-pub fn describe(plugin: &Plugin, catalog: &Catalog) -> Result<Described, Problem> {
+pub fn describe(plugin: &Plugin, component: &Component, catalog: &Catalog) -> Result<Described, Problem> {
     let whole = |message: String| Problem::error(plugin.source.clone(), None, message);
-    let called = plugin.component.describe(&plugin.limits);
+    let called = component.describe(&plugin.limits);
     let def = called.answer.map_err(|failure| whole(format!("the plugin cannot be asked what it is: {failure}")))?;
     check_id(&def.id).map_err(|reason| whole(format!("plugin id: {reason}")))?;
     if !is_version(&def.version) {
@@ -50,7 +51,7 @@ pub fn describe(plugin: &Plugin, catalog: &Catalog) -> Result<Described, Problem
     if def.rules.is_empty() || def.rules.len() > MOST_RULES {
         return Err(whole(format!("plugin `{name}` has {} rules; it must have 1 to {MOST_RULES}", def.rules.len())));
     }
-    let origin = Arc::new(Origin { name, component: plugin.component.clone(), limits: plugin.limits });
+    let origin = Arc::new(Origin { name, component: component.clone(), limits: plugin.limits });
     Ok(all_rules(plugin, &def, &origin, catalog))
 }
 

@@ -11,6 +11,7 @@ mod describe;
 mod fill;
 mod input;
 mod rule;
+mod stopped;
 #[cfg(test)]
 mod tests;
 
@@ -18,10 +19,11 @@ use std::sync::Arc;
 
 use pgsteward_sandbox::{Component, Limits};
 
-use crate::model::Metric;
+use crate::model::{Metric, RuleMeta};
 
 pub use describe::{Described, describe};
 pub use rule::{Trace, WasmRule};
+pub use stopped::StoppedRule;
 
 /// A plugin as it is handed to the loader.
 #[derive(Debug, Clone)]
@@ -30,14 +32,23 @@ pub struct Plugin {
     pub source: String,
     /// SHA-256 of the file, hex: what every alert of its rules is recorded with.
     pub hash: String,
-    /// The code; why it cannot run where there is none, and then its rules are not known.
-    pub component: Component,
+    /// The code, or why it cannot run.
+    pub component: Result<Component, Stopped>,
     /// What one call may use.
     pub limits: Limits,
     /// The metrics it brings, for the catalog.
     pub metrics: Vec<Metric>,
     /// Whether the operator lets its metrics be asked of the servers.
     pub metrics_granted: bool,
+}
+
+/// A plugin that cannot run now: its rules hold their alerts and say why.
+#[derive(Debug, Clone)]
+pub struct Stopped {
+    /// Why, in one fragment.
+    pub reason: String,
+    /// Its rules as they were recorded when it was installed.
+    pub rules: Vec<RuleMeta>,
 }
 
 /// What all rules of a plugin share.

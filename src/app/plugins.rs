@@ -1,0 +1,144 @@
+//! Which installed plugins run, and how: the shelf held against the config. A plugin that cannot run never stops the
+//! others; its rules stay known, are skipped with the reason, and hold their alerts.
+
+use std::path::Path;
+
+use pgsteward_sandbox::Engine;
+
+use crate::config::{PluginConfig, PluginsConfig};
+use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
+use crate::problem::Problem;
+use crate::rules::RuleFile;
+use crate::rules::wasm::{Plugin, Stopped};
+
+/// The plugins that the loader is given.
+#[derive(Debug, Default)]
+pub struct Plugins {
+    /// Those that run, and those that are stopped.
+    pub plugins: Vec<Plugin>,
+    /// The tests packed into those that run.
+    pub tests: Vec<RuleFile>,
+    /// What is wrong with any of them.
+    pub problems: Vec<Problem>,
+}
+
+/// Takes the enabled plugins of a state folder's shelf.
+#[must_use]
+pub fn installed(state_dir: &Path, config: &PluginsConfig, compiler: &Compiler) -> Plugins {
+    let shelf = Shelf::in_state(state_dir);
+    let mut found = Plugins::default();
+    let records = match shelf.list() {
+        Ok((records, errors)) => {
+            found.problems.extend(errors.iter().map(|error| Problem::error("plugins", None, told(error))));
+            records
+        }
+        Err(error) => {
+            found.problems.push(Problem::error("plugins", None, told(&error)));
+            Vec::new()
+        }
+    };
+    for id in config.plugins.keys().filter(|id| records.iter().all(|record| record.id != **id)) {
+        let problem = Problem::error("plugins", None, format!("the config names plugin `{id}`, which is not installed"));
+        found.problems.push(problem.hint("`pgsteward plugin install FILE` puts it in place"));
+    }
+    let wanted = |record: &&Record| config.of(&record.id).enabled.unwrap_or(record.enabled);
+    let records: Vec<&Record> = records.iter().filter(wanted).collect();
+    if records.is_empty() {
+        return found;
+    }
+    match Workshop::new(&shelf, config, compiler) {
+        Ok(workshop) => records.into_iter().for_each(|record| workshop.take(record, &mut found)),
+        Err(reason) => {
+            found.problems.push(Problem::warning("plugins", None, format!("{} plugins do not run: {reason}", records.len())));
+            records.into_iter().for_each(|record| found.stop(record, &reason));
+        }
+    }
+    found
+}
+
+/// Plugins from files, as their authors run them: compiled in the same way, neither installed nor pinned.
+///
+/// # Errors
+/// When a file cannot be used.
+pub fn from_file(path: &Path, engine: &Engine, compiled: &Compiled, config: &PluginConfig) -> Result<(Plugin, Package), PluginError> {
+    let package = crate::plugin::open(path)?;
+    let component = compiled.component(engine, &package)?;
+    Ok((plugin(&package, component, config), package))
+}
+
+fn plugin(package: &Package, component: pgsteward_sandbox::Component, config: &PluginConfig) -> Plugin {
+    Plugin {
+        source: package.source.clone(),
+        hash: package.inspection.hash.clone(),
+        component: Ok(component),
+        limits: config.limits,
+        metrics: package.metrics.clone(),
+        metrics_granted: config.grant_metrics,
+    }
+}
+
+impl Plugins {
+    fn stop(&mut self, record: &Record, reason: &str) {
+        self.plugins.push(Plugin {
+            source: source_of(record),
+            hash: record.sha256.clone(),
+            component: Err(Stopped { reason: reason.into(), rules: record.rules.clone() }),
+            limits: pgsteward_sandbox::Limits::DEFAULT,
+            metrics: Vec::new(),
+            metrics_granted: false,
+        });
+    }
+}
+
+/// How an installed plugin is named to people.
+fn source_of(record: &Record) -> String {
+    format!("plugin {} {}", record.id, record.version)
+}
+
+/// What running a plugin takes.
+struct Workshop<'a> {
+    engine: Engine,
+    compiled: Compiled,
+    shelf: &'a Shelf,
+    config: &'a PluginsConfig,
+}
+
+impl<'a> Workshop<'a> {
+    fn new(shelf: &'a Shelf, config: &'a PluginsConfig, compiler: &Compiler) -> Result<Self, String> {
+        let engine = Engine::new().map_err(|unavailable| unavailable.to_string())?;
+        let compiled = Compiled::open(&shelf.compiled_dir(), compiler.clone()).map_err(|error| told(&error))?;
+        Ok(Self { engine, compiled, shelf, config })
+    }
+
+    fn take(&self, record: &Record, found: &mut Plugins) {
+        match self.ready(record) {
+            Ok((plugin, tests)) => {
+                found.plugins.push(plugin);
+                found.tests.extend(tests);
+            }
+            Err(error) => {
+                let reason = told(&error);
+                found.problems.push(Problem::error(source_of(record), None, format!("it does not run: {reason}")));
+                found.stop(record, &reason);
+            }
+        }
+    }
+
+    fn ready(&self, record: &Record) -> Result<(Plugin, Vec<RuleFile>), PluginError> {
+        let config = self.config.of(&record.id);
+        let (package, signature) = self.shelf.open(record)?;
+        if let Some(pinned) = config.sha256.filter(|pinned| *pinned != record.sha256) {
+            return Err(PluginError::Hash { found: record.sha256.clone(), pinned });
+        }
+        if !self.config.signed_by.is_empty() {
+            verify(&package.file, signature.as_deref(), &self.config.signed_by)?;
+        }
+        let component = self.compiled.component(&self.engine, &package)?;
+        let plugin = Plugin { source: source_of(record), ..plugin(&package, component, &self.config.of(&record.id)) };
+        Ok((plugin, package.tests))
+    }
+}
+
+fn told(error: &PluginError) -> String {
+    super::chain(error)
+}

@@ -1,0 +1,130 @@
+//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write.
+//!
+//! It is made in a child process that lowers its own CPU and memory limits first, because nothing else bounds what
+//! compiling a hostile file takes. The child only computes, so its CPU limit is also its end.
+
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pgsteward_sandbox::{CompileLimits, Component, Engine, LoadError, compile, lower_own_limits};
+
+use super::{Package, PluginError};
+
+/// Who compiles.
+#[derive(Debug, Clone)]
+pub enum Compiler {
+    /// A child process: this program, which knows the hidden subcommand.
+    Child(PathBuf),
+    /// This process: for tests of code that is not hostile.
+    #[cfg(test)]
+    Here,
+}
+
+impl Compiler {
+    /// This program itself as the child.
+    ///
+    /// # Errors
+    /// When the system does not say where the program stands.
+    pub fn child() -> Result<Self, PluginError> {
+        std::env::current_exe().map(Self::Child).map_err(|error| PluginError::Read(PathBuf::from("/proc/self/exe"), error))
+    }
+}
+
+/// The folder of compiled code.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    dir: PathBuf,
+    compiler: Compiler,
+}
+
+impl Compiled {
+    /// Uses a folder, made if need be.
+    ///
+    /// # Errors
+    /// When it cannot be made, or others may write to it.
+    pub fn open(dir: &Path, compiler: Compiler) -> Result<Self, PluginError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| PluginError::Write(dir.to_path_buf(), error))?;
+        let of_folder = std::fs::metadata(dir).map_err(|error| PluginError::Read(dir.to_path_buf(), error))?;
+        if of_folder.mode() & 0o022 != 0 {
+            return Err(PluginError::Shared(dir.to_path_buf()));
+        }
+        Ok(Self { dir: dir.to_path_buf(), compiler })
+    }
+
+    /// A plugin ready to run: from the folder, or compiled now.
+    ///
+    /// # Errors
+    /// When it cannot be compiled or loaded.
+    pub fn component(&self, engine: &Engine, package: &Package) -> Result<Component, PluginError> {
+        let path = self.dir.join(format!("{}-{}.cwasm", package.inspection.hash, Engine::version()));
+        if path.exists() {
+            match Component::from_compiled(engine, &path) {
+                // Another processor, a damaged disk: make it anew.
+                Err(LoadError::Stale(_)) => {}
+                loaded => return Ok(loaded?),
+            }
+        }
+        self.make(&package.component, &path)?;
+        Ok(Component::from_compiled(engine, &path)?)
+    }
+
+    /// Removes the code of one plugin.
+    pub fn forget(&self, hash: &str) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(hash)) {
+            // What stays is only disk space.
+            drop(std::fs::remove_file(entry.path()));
+        }
+    }
+
+    /// Compiles into place: the file appears whole or not at all.
+    fn make(&self, component: &[u8], path: &Path) -> Result<(), PluginError> {
+        let write = |error| PluginError::Write(self.dir.clone(), error);
+        let work = tempfile::Builder::new().prefix("making-").tempdir_in(&self.dir).map_err(write)?;
+        let (from, to) = (work.path().join("component.wasm"), work.path().join("code.cwasm"));
+        std::fs::write(&from, component).map_err(write)?;
+        match &self.compiler {
+            Compiler::Child(program) => child(program, &from, &to)?,
+            #[cfg(test)]
+            Compiler::Here => compile_here(&from, &to)?,
+        }
+        std::fs::set_permissions(&to, Permissions::from_mode(0o600)).map_err(write)?;
+        std::fs::rename(&to, path).map_err(write)
+    }
+}
+
+fn child(program: &Path, from: &Path, to: &Path) -> Result<(), PluginError> {
+    let ran = Command::new(program).args(["plugin", "compile"]).arg(from).arg(to).env_clear().output();
+    let ran = ran.map_err(|error| PluginError::Compile(format!("`{}` cannot be started: {error}", program.display())))?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    let limits = CompileLimits::DEFAULT;
+    Err(PluginError::Compile(match ran.status.signal() {
+        Some(_) => format!(
+            "it takes more than {} s of CPU or {} of memory, which is more than any plugin needs",
+            limits.cpu_s,
+            pgsteward_helpers::bytes(limits.memory_bytes as f64)
+        ),
+        None => String::from_utf8_lossy(&ran.stderr).trim().trim_start_matches("error: ").to_string(),
+    }))
+}
+
+/// What the child does: lowers its limits, compiles one file into another.
+///
+/// # Errors
+/// When the limits cannot be lowered, the file is no plugin, or it cannot be written.
+pub fn compile_file(from: &Path, to: &Path) -> Result<(), PluginError> {
+    lower_own_limits(CompileLimits::DEFAULT).map_err(|error| PluginError::Compile(format!("its limits cannot be set: {error}")))?;
+    compile_here(from, to)
+}
+
+fn compile_here(from: &Path, to: &Path) -> Result<(), PluginError> {
+    let bytes = std::fs::read(from).map_err(|error| PluginError::Read(from.to_path_buf(), error))?;
+    let engine = Engine::new().map_err(|error| PluginError::Compile(error.to_string()))?;
+    let code = compile(&engine, &bytes)?;
+    std::fs::write(to, code).map_err(|error| PluginError::Write(to.to_path_buf(), error))
+}

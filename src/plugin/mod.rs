@@ -1,0 +1,18 @@
+//! Plugin files: what is in one, whether it may be used, where installed ones stand, and their compiled code.
+//!
+//! Flow: `package` opens a file (a component, or a core module that becomes one) with the tests, metrics and README packed
+//! into it; `signature` checks who signed it; `shelf` keeps installed ones with a record of what they said of themselves;
+//! `compiled` has machine code made in a child process with limits and keeps it by content. Authors' `build` and
+//! `scaffold` stand beside them. Running a plugin is `rules::wasm`'s, choosing which run is `app`'s.
+
+mod compiled;
+mod error;
+mod package;
+mod shelf;
+mod signature;
+
+pub use compiled::{Compiled, Compiler, compile_file};
+pub use error::PluginError;
+pub use package::{Package, open, pack};
+pub use shelf::{Record, Shelf};
+pub use signature::verify;

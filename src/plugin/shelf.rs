@@ -1,0 +1,178 @@
+//! Installed plugins: for each its file, its signature where it has one, and a record of what it said of itself, so that
+//! its rules are known even where it cannot be run.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Package, PluginError, open};
+use crate::model::RuleMeta;
+
+/// What is known of an installed plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// What its rules declare.
+    pub rules: Vec<RuleMeta>,
+}
+
+/// The folder of installed plugins.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    dir: PathBuf,
+}
+
+impl Shelf {
+    /// The shelf in a state folder. Nothing is made before something is installed.
+    #[must_use]
+    pub fn in_state(state_dir: &Path) -> Self {
+        Self { dir: state_dir.join("plugins") }
+    }
+
+    /// Where compiled code is kept.
+    #[must_use]
+    pub fn compiled_dir(&self) -> PathBuf {
+        self.dir.join("compiled")
+    }
+
+    /// Where an installed plugin's file is.
+    #[must_use]
+    pub fn file_of(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.wasm"))
+    }
+
+    fn record_of(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.json"))
+    }
+
+    /// All installed plugins by id; records that cannot be read stand beside them with the reason.
+    ///
+    /// # Errors
+    /// When the folder is there and cannot be read.
+    pub fn list(&self) -> Result<(Vec<Record>, Vec<PluginError>), PluginError> {
+        if !self.dir.exists() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let entries = std::fs::read_dir(&self.dir).map_err(|error| PluginError::Read(self.dir.clone(), error))?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+        paths.sort();
+        let (mut records, mut errors) = (Vec::new(), Vec::new());
+        for path in paths {
+            match read_record(&path) {
+                Ok(record) => records.push(record),
+                Err(error) => errors.push(error),
+            }
+        }
+        Ok((records, errors))
+    }
+
+    /// The record of one plugin.
+    ///
+    /// # Errors
+    /// When it is not installed, or its record cannot be read.
+    pub fn find(&self, id: &str) -> Result<Record, PluginError> {
+        let path = self.record_of(id);
+        if crate::rules::meta::check_id(id).is_err() || !path.exists() {
+            return Err(PluginError::NotInstalled(id.into()));
+        }
+        read_record(&path)
+    }
+
+    /// The file of an installed plugin, which must be the one that was installed, and its signature.
+    ///
+    /// # Errors
+    /// When it cannot be read or was changed since.
+    pub fn open(&self, record: &Record) -> Result<(Package, Option<String>), PluginError> {
+        let path = self.file_of(&record.id);
+        let package = open(&path)?;
+        if package.inspection.hash != record.sha256 {
+            let found = package.inspection.hash;
+            return Err(PluginError::Content(format!(
+                "`{}` was changed since it was installed (SHA-256 {found}, recorded {}); install it again",
+                path.display(),
+                record.sha256
+            )));
+        }
+        Ok((package, std::fs::read_to_string(signature_beside(&path)).ok()))
+    }
+
+    /// Puts a plugin in place of any earlier version of it. The record comes last: without it nothing is installed.
+    ///
+    /// # Errors
+    /// When it cannot be written; then what was there stays.
+    pub fn install(&self, package: &Package, signature: Option<&str>, record: &Record) -> Result<(), PluginError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(|error| PluginError::Write(self.dir.clone(), error))?;
+        let file = self.file_of(&record.id);
+        write_whole(&file, &package.file)?;
+        let beside = signature_beside(&file);
+        match signature {
+            Some(signature) => write_whole(&beside, signature.as_bytes())?,
+            None if beside.exists() => std::fs::remove_file(&beside).map_err(|error| PluginError::Write(beside, error))?,
+            None => {}
+        }
+        self.write(record)
+    }
+
+    /// Switches a plugin on or off.
+    ///
+    /// # Errors
+    /// When it is not installed or its record cannot be written.
+    pub fn set_enabled(&self, id: &str, enabled: bool) -> Result<Record, PluginError> {
+        let record = Record { enabled, ..self.find(id)? };
+        self.write(&record)?;
+        Ok(record)
+    }
+
+    /// Takes a plugin away.
+    ///
+    /// # Errors
+    /// When it is not installed or cannot be removed.
+    pub fn remove(&self, id: &str) -> Result<Record, PluginError> {
+        let record = self.find(id)?;
+        let file = self.file_of(id);
+        for path in [self.record_of(id), signature_beside(&file), file] {
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(|error| PluginError::Write(path, error))?;
+            }
+        }
+        Ok(record)
+    }
+
+    fn write(&self, record: &Record) -> Result<(), PluginError> {
+        let path = self.record_of(&record.id);
+        let text = serde_json::to_vec_pretty(record).map_err(|error| PluginError::Write(path.clone(), error.into()))?;
+        write_whole(&path, &text)
+    }
+}
+
+/// `x.wasm.minisig` beside `x.wasm`.
+pub(super) fn signature_beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".minisig");
+    name.into()
+}
+
+fn read_record(path: &Path) -> Result<Record, PluginError> {
+    let text = std::fs::read(path).map_err(|error| PluginError::Read(path.to_path_buf(), error))?;
+    serde_json::from_slice(&text)
+        .map_err(|error| PluginError::Content(format!("`{}` is no record of a plugin ({error}); install it again", path.display())))
+}
+
+/// Appears whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
+    let error = |error| PluginError::Write(path.to_path_buf(), error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;
+    std::fs::write(file.path(), bytes).map_err(error)?;
+    file.as_file().sync_all().map_err(error)?;
+    file.persist(path).map(drop).map_err(|failed| error(failed.error))
+}

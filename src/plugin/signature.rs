@@ -1,0 +1,17 @@
+//! Detached minisign signatures, checked offline: an ed25519 signature of the file by one of the keys that the config
+//! names.
+
+use minisign_verify::{PublicKey, Signature};
+
+use super::PluginError;
+
+/// Checks that one of the keys signed these bytes; gives back that key.
+///
+/// # Errors
+/// When there is no signature, or none of the keys made it.
+pub fn verify<'a>(bytes: &[u8], signature: Option<&str>, keys: &'a [String]) -> Result<&'a str, PluginError> {
+    let signature = signature.ok_or(PluginError::Unsigned)?;
+    let signature = Signature::decode(signature).map_err(|error| PluginError::Signature(format!("it cannot be read: {error}")))?;
+    let holds = |key: &&String| PublicKey::from_base64(key).is_ok_and(|key| key.verify(bytes, &signature, false).is_ok());
+    keys.iter().find(holds).map(String::as_str).ok_or_else(|| PluginError::Signature("none of the keys in the config made it".into()))
+}
