@@ -170,7 +170,7 @@ pub fn window(data: &[u8]) {
 /// A sample file through every shipped rule, as `check --snapshot` does it.
 pub fn sample(data: &[u8]) {
     static RULES: OnceLock<setup::Rules> = OnceLock::new();
-    let rules = RULES.get_or_init(|| setup::load_rules(&[]));
+    let rules = RULES.get_or_init(|| setup::load_rules(&[], pgsteward::app::plugins::Plugins::default()));
     let Ok(folder) = tempfile::tempdir() else { return };
     let path = folder.path().join("sample.json");
     if std::fs::write(&path, data).is_err() {

@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let loaded = config::load(file, &env);
             let mut problems = loaded.problems;
             if let Some(config) = &loaded.config {
-                let rules = load_rules(&config.rules.files, installed_plugins(Some(&config), &env)?);
+                let rules = load_rules(&config.rules.files, installed_plugins(Some(config), &env)?);
                 problems.extend(check_overrides(&rules.set, &config.rules.overrides, &file.display().to_string()));
                 problems.extend(rules.problems.iter().filter(|p| p.is_error()).cloned());
                 let metas: Vec<&RuleMeta> = rules.set.iter().map(|r| r.meta()).collect();

@@ -12,6 +12,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod frames;
+mod plugin;
 mod progress;
 mod replay;
 mod rules;
@@ -46,6 +47,7 @@ enum Command {
     Alerts(alerts::Args),
     Rules(rules::Args),
     Frames(frames::Args),
+    Plugin(plugin::Args),
     Config(config::Args),
     Collect(collect::Args),
     Replay(replay::Args),
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Alerts(args) => alerts::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Frames(args) => frames::run(&args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Collect(args) => collect::run(&args),
         Command::Replay(args) => replay::run(&args),

@@ -15,6 +15,7 @@ use crate::app::plugins::Plugins;
 use crate::collect::metrics;
 use crate::env::Env;
 use crate::model::{Catalog, RuleMeta, SettingDef, SettingValue, Severity};
+use crate::problem::Problem;
 use crate::rules::{RuleFile, convert, unit};
 
 /// List, show, test and convert rules
@@ -100,7 +101,7 @@ fn list(rules: &Rules, pack: Option<&str>) -> String {
     format!("{}\n{}\n", table::render(&["rule", "tier", "pack", "category", "form", "title"], &rows), counted(rows.len(), "rule"))
 }
 
-fn show(meta: &RuleMeta) -> String {
+pub(super) fn show(meta: &RuleMeta) -> String {
     let span = |s: u64| pgsteward_helpers::span(s as f64);
     let mut text = format!("{}  {}\n", styled(BOLD, &meta.id), meta.title);
     text.push_str(&styled(
@@ -143,12 +144,17 @@ fn test(paths: &[PathBuf], verbose: bool) -> anyhow::Result<ExitCode> {
         (setup::load_only(&found.rules), read(&found.tests)?)
     };
     show_problems(rules.problems.iter(), &sources(&rules));
-    let broken = rules.problems.iter().filter(|p| p.is_error()).count();
-    if tests.is_empty() && broken == 0 {
+    if tests.is_empty() && !rules.problems.iter().any(Problem::is_error) {
         bail!("no test file: a rule `x.rhai` has its tests in `x.test.yaml`");
     }
+    run_tests(&rules, &tests, verbose)
+}
+
+/// Runs test files, shows what failed, and says how many did.
+pub(super) fn run_tests(rules: &Rules, tests: &[RuleFile], verbose: bool) -> anyhow::Result<ExitCode> {
+    let broken = rules.problems.iter().filter(|p| p.is_error()).count();
     let (passed, failed) = tests.iter().fold((0, 0), |(passed, failed), file| {
-        let (p, f) = run_file(&rules, file, verbose);
+        let (p, f) = run_file(rules, file, verbose);
         (passed + p, failed + f)
     });
     let files = tests.len();

@@ -13,6 +13,6 @@ mod signature;
 
 pub use compiled::{Compiled, Compiler, compile_file};
 pub use error::PluginError;
-pub use package::{Package, open, pack};
+pub use package::{Package, from_folder, open, pack};
 pub use shelf::{Record, Shelf};
-pub use signature::verify;
+pub use signature::{signature_of, verify};

@@ -82,16 +82,25 @@ fn metric(path: &str, text: &str) -> Result<Metric, PluginError> {
     threshold::metric_of(path, text).map_err(told)
 }
 
+/// A built component with what stands beside it in its project's folder, as if it were packed.
+///
+/// # Errors
+/// When a file cannot be read or a metric is broken.
+pub fn from_folder(mut package: Package, folder: &Path) -> Result<Package, PluginError> {
+    (package.tests, package.metrics, package.readme) = (Vec::new(), Vec::new(), None);
+    package.source = folder.display().to_string();
+    for (name, bytes) in all_files(folder)? {
+        package.take(&name, bytes)?;
+    }
+    Ok(package)
+}
+
 /// Packs files beside a component's code: tests, `metrics/*.yaml` and README.md of a plugin's folder.
 ///
 /// # Errors
 /// When a file cannot be read, or the component is none.
 pub fn pack(component: &[u8], folder: &Path) -> Result<Vec<u8>, PluginError> {
-    let mut files = Vec::new();
-    for (below, wanted) in [("", true), ("tests", false), ("metrics", false)] {
-        files.extend(files_of(&folder.join(below), below, wanted)?);
-    }
-    files.sort();
+    let files = all_files(folder)?;
     let component = match inspect(component)?.form {
         Form::Component => component.to_vec(),
         Form::Module => componentize(component).map_err(PluginError::Module)?,
@@ -100,6 +109,15 @@ pub fn pack(component: &[u8], folder: &Path) -> Result<Vec<u8>, PluginError> {
     // Whatever is wrong with what was packed shows now and not at the operator's.
     from_bytes(&folder.display().to_string(), packed.clone())?;
     Ok(packed)
+}
+
+fn all_files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, PluginError> {
+    let mut files = Vec::new();
+    for (below, top) in [("", true), ("tests", false), ("metrics", false)] {
+        files.extend(files_of(&folder.join(below), below, top)?);
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// The files of a folder that are packed, by the name they get.

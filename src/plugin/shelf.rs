@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::signature::{beside, signature_of};
 use super::{Package, PluginError, open};
 use crate::model::RuleMeta;
 
@@ -102,7 +103,7 @@ impl Shelf {
                 record.sha256
             )));
         }
-        Ok((package, std::fs::read_to_string(signature_beside(&path)).ok()))
+        Ok((package, signature_of(&path)))
     }
 
     /// Puts a plugin in place of any earlier version of it. The record comes last: without it nothing is installed.
@@ -113,10 +114,10 @@ impl Shelf {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(|error| PluginError::Write(self.dir.clone(), error))?;
         let file = self.file_of(&record.id);
         write_whole(&file, &package.file)?;
-        let beside = signature_beside(&file);
+        let signed = beside(&file);
         match signature {
-            Some(signature) => write_whole(&beside, signature.as_bytes())?,
-            None if beside.exists() => std::fs::remove_file(&beside).map_err(|error| PluginError::Write(beside, error))?,
+            Some(signature) => write_whole(&signed, signature.as_bytes())?,
+            None if signed.exists() => std::fs::remove_file(&signed).map_err(|error| PluginError::Write(signed, error))?,
             None => {}
         }
         self.write(record)
@@ -139,7 +140,7 @@ impl Shelf {
     pub fn remove(&self, id: &str) -> Result<Record, PluginError> {
         let record = self.find(id)?;
         let file = self.file_of(id);
-        for path in [self.record_of(id), signature_beside(&file), file] {
+        for path in [self.record_of(id), beside(&file), file] {
             if path.exists() {
                 std::fs::remove_file(&path).map_err(|error| PluginError::Write(path, error))?;
             }
@@ -152,13 +153,6 @@ impl Shelf {
         let text = serde_json::to_vec_pretty(record).map_err(|error| PluginError::Write(path.clone(), error.into()))?;
         write_whole(&path, &text)
     }
-}
-
-/// `x.wasm.minisig` beside `x.wasm`.
-pub(super) fn signature_beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".minisig");
-    name.into()
 }
 
 fn read_record(path: &Path) -> Result<Record, PluginError> {

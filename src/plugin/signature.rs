@@ -1,9 +1,24 @@
 //! Detached minisign signatures, checked offline: an ed25519 signature of the file by one of the keys that the config
 //! names.
 
+use std::path::{Path, PathBuf};
+
 use minisign_verify::{PublicKey, Signature};
 
 use super::PluginError;
+
+/// `x.wasm.minisig` beside `x.wasm`.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".minisig");
+    name.into()
+}
+
+/// The signature that stands beside a file.
+#[must_use]
+pub fn signature_of(path: &Path) -> Option<String> {
+    std::fs::read_to_string(beside(path)).ok()
+}
 
 /// Checks that one of the keys signed these bytes; gives back that key.
 ///

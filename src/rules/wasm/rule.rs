@@ -40,6 +40,12 @@ impl WasmRule {
         Self { origin, meta, needs: needs.into(), from }
     }
 
+    /// What one call may use.
+    #[must_use]
+    pub fn limits(&self) -> pgsteward_sandbox::Limits {
+        self.origin.limits
+    }
+
     /// Judges an input and tells what that used.
     #[must_use]
     pub fn trace(&self, input: &RuleInput) -> Trace {

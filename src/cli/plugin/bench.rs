@@ -1,0 +1,88 @@
+//! `plugin bench`: what a plugin costs on a recorded snapshot, against its limits.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::super::table;
+use super::super::term::{self, BOLD, styled};
+use super::author;
+use crate::collect::Sample;
+use crate::model::{Changes, RuleInput, Settings};
+use crate::rules::Rule;
+use crate::rules::wasm::{WasmRule, describe};
+
+/// Measure a plugin on a snapshot: time a row, fuel, memory, against its limits
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A plugin file, or the folder of its project
+    path: PathBuf,
+    /// A file made by `pgsteward collect --out FILE`
+    #[arg(long, value_name = "FILE")]
+    snapshot: PathBuf,
+    /// How often each rule is evaluated; the median counts
+    #[arg(long, default_value_t = 21)]
+    runs: usize,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let desk = author::open(&args.path)?;
+    let sample = Sample::read(&args.snapshot)?;
+    let component = desk.plugin.component.as_ref().map_err(|stopped| anyhow::anyhow!("{}", stopped.reason))?;
+    let described = describe(&desk.plugin, component, desk.rules.set.catalog()).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    for rule in &described.rules {
+        term::out(&measured(rule, &sample, args.runs.max(1)));
+    }
+    super::super::shared::show_problems(described.problems.iter(), &[].into());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measured(rule: &WasmRule, sample: &Sample, runs: usize) -> String {
+    let input = input(rule, sample);
+    let mut times: Vec<f64> = Vec::new();
+    let mut last = rule.trace(&input);
+    for _ in 0..runs {
+        let began = Instant::now();
+        last = rule.trace(&input);
+        times.push(began.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    let frame = rule.meta().from.as_ref().and_then(|name| input.snapshot.frame(name));
+    let rows = frame.map_or(1, |frame| frame.rows.max(1));
+    let mut text = format!("{}  {}\n", styled(BOLD, &rule.meta().id), last.outcome.word());
+    let reason = last.outcome.reason();
+    if !reason.is_empty() {
+        text.push_str(&format!("   {reason}\n"));
+    }
+    text.push_str(&format!(
+        "   {} of wall time a call (median of {runs}), {} rows, {} ns a row\n\n",
+        pgsteward_helpers::span(median),
+        rows,
+        (median * 1e9 / rows as f64).round()
+    ));
+    let row = |(name, used, limit): &(&str, u64, u64)| {
+        vec![(*name).to_string(), used.to_string(), limit.to_string(), format!("{:.1} %", *used as f64 * 100.0 / *limit as f64)]
+    };
+    let limits: Vec<Vec<String>> = last.used.against(&rule.limits()).iter().map(row).collect();
+    text.push_str(&table::render(&["limit", "used", "most", "share"], &limits));
+    text.push('\n');
+    text
+}
+
+fn input(rule: &WasmRule, sample: &Sample) -> RuleInput {
+    let snapshot = Arc::new(sample.snapshot.clone());
+    let previous = sample.previous.iter().map(|(name, frame)| (name.clone(), Arc::new(frame.clone()))).collect();
+    let settings = rule.meta().settings.iter().map(|def| (def.name.clone(), def.default.clone())).collect();
+    RuleInput {
+        now: snapshot.taken_at,
+        changes: Arc::new(Changes::between(&previous, &snapshot)),
+        snapshot,
+        past: Arc::default(),
+        firing: Arc::default(),
+        active: Arc::default(),
+        settings: Arc::new(Settings(settings)),
+    }
+}
