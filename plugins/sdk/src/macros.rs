@@ -72,7 +72,7 @@ macro_rules! __items {
 #[macro_export]
 macro_rules! __rule {
     ([id $id:literal] title $title:literal; $($rest:tt)*) => {
-        $crate::__rule!([$id; $title; [] ($crate::NoSettings) () [] []] $($rest)*)
+        $crate::__rule!([$id; $title; [] ($crate::NoSettings) (()) [] []] $($rest)*)
     };
     ([$id:literal; $title:literal; [$($props:tt)*] $set:tt $from:tt $also:tt $require:tt] settings $name:ident { $($body:tt)* } $($rest:tt)*) => {
         $crate::__rule!([$id; $title; [$($props)*] ($name) $from $also $require] $($rest)*)
@@ -81,10 +81,10 @@ macro_rules! __rule {
         $crate::__rule!([$id; $title; $props $set ($name) [$($also)*] $require] $($rest)*)
     };
     ([$id:literal; $title:literal; $props:tt $set:tt $from:tt [$($also:tt)*] $require:tt] also optional $frame:literal row $name:ident { $($body:tt)* } $($rest:tt)*) => {
-        $crate::__rule!([$id; $title; $props $set $from [$($also)* ($name also_optional true)] $require] $($rest)*)
+        $crate::__rule!([$id; $title; $props $set $from [$($also)* ($name [] also_optional [.as_ref()] true)] $require] $($rest)*)
     };
     ([$id:literal; $title:literal; $props:tt $set:tt $from:tt [$($also:tt)*] $require:tt] also $frame:literal row $name:ident { $($body:tt)* } $($rest:tt)*) => {
-        $crate::__rule!([$id; $title; $props $set $from [$($also)* ($name also false)] $require] $($rest)*)
+        $crate::__rule!([$id; $title; $props $set $from [$($also)* ($name [&] also [] false)] $require] $($rest)*)
     };
     ([$id:literal; $title:literal; $props:tt $set:tt $from:tt $also:tt [$($require:tt)*]] require |$s:ident| $holds:expr, $else:literal; $($rest:tt)*) => {
         $crate::__rule!([$id; $title; $props $set $from $also [$($require)* ($s $holds, $else)]] $($rest)*)
@@ -92,12 +92,12 @@ macro_rules! __rule {
     ([$id:literal; $title:literal; $props:tt ($set:ty) ($from:ty) [] $require:tt] rows $judge:path;) => {
         $crate::__rule!(@done $id $title $props ($set) ($from) [] $require (|input| $crate::judge_rows::<$from, $set, _>(input, $judge)))
     };
-    ([$id:literal; $title:literal; $props:tt ($set:ty) ($from:ty) [$(($name:ident $read:ident $optional:literal))*] $require:tt] whole $judge:path;) => {
+    ([$id:literal; $title:literal; $props:tt ($set:ty) ($from:ty) [$(($name:ident [$($by:tt)?] $read:ident [$($lent:tt)*] $optional:literal))*] $require:tt] whole $judge:path;) => {
         $crate::__rule!(@done $id $title $props ($set) ($from) [$(($name $optional))*] $require (|input| {
             let mut given = $crate::Given::open(input);
             let settings = given.settings::<$set>()?;
             let own = given.own::<$from>()?;
-            $judge(&own, $(&given.$read::<$name>()?,)* &settings)
+            $judge(&own, $($($by)? given.$read::<$name>()?$($lent)*,)* &settings)
         }))
     };
     (@done $id:literal $title:literal [$(($key:expr, $text:expr))*] ($set:ty) ($from:ty) [$(($name:ident $optional:literal))*]

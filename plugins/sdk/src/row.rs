@@ -101,8 +101,8 @@ impl Cells<'_> {
     }
 }
 
-/// A value of a label or text column. It crosses as a number that is equal exactly where the texts are, so comparing and hashing
-/// are cheap; [`text`](Self::text) asks the host for the words.
+/// A value of a label or text column. It crosses as a number; two of one column are equal exactly where the texts are, so comparing and
+/// hashing are cheap. Those of different columns are compared by their [`text`](Self::text), for which the host is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Label {
     id: u64,
@@ -115,6 +115,19 @@ impl Label {
     #[must_use]
     pub fn text(&self) -> String {
         host::text(self.column, &[self.row]).ok().and_then(|texts| texts.into_iter().next().flatten()).unwrap_or_default()
+    }
+
+    /// The words of many, which is one call where all are of one column.
+    #[must_use]
+    pub fn texts(labels: &[Self]) -> Vec<String> {
+        let Some(first) = labels.first() else { return Vec::new() };
+        if labels.iter().any(|label| label.column != first.column) {
+            return labels.iter().map(Self::text).collect();
+        }
+        let rows: Vec<u32> = labels.iter().map(|label| label.row).collect();
+        let mut texts = host::text(first.column, &rows).unwrap_or_default();
+        texts.resize(labels.len(), None);
+        texts.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     /// A label with these words, for native tests.

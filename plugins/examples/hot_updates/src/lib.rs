@@ -37,8 +37,9 @@ fn judge(t: &Table, set: &Settings) -> Option<Finding> {
     if t.updates <= 0.0 || t.updates < set.min_rate {
         return None;
     }
-    let hot = t.hot / t.updates;
-    let moved = t.moved.map_or((1.0 - hot) / 2.0, |moved| moved / t.updates);
+    let share = |part: f64| (part / t.updates).clamp(0.0, 1.0);
+    let hot = share(t.hot);
+    let moved = t.moved.map_or((1.0 - hot) / 2.0, share);
     let advised = (t.fillfactor - 15.0).max(set.least).round();
     if hot >= set.min_share || moved < set.min_moved || advised >= t.fillfactor {
         return None;
