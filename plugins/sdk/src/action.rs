@@ -76,7 +76,6 @@ macro_rules! actions {
     )*) => {
         $(
             $(#[$doc])*
-            #[must_use]
             pub fn $kind($($must: $given),*) -> $builder {
                 $builder(Action::new(stringify!($kind))$(.with(stringify!($must), $must))*)
             }

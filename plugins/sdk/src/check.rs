@@ -25,8 +25,7 @@ pub const fn is_unit(text: &str) -> bool {
     one_of(text, &UNITS)
 }
 
-const PROPERTIES: [&str; 9] =
-    ["category", "tier", "for", "keep_firing_for", "interval", "runbook", "channels", "enabled", "when_missing"];
+const PROPERTIES: [&str; 9] = ["category", "tier", "for", "keep_firing_for", "interval", "runbook", "channels", "enabled", "when_missing"];
 
 /// Whether a rule may say that of itself: a property of the contract, or `label.<name>`.
 #[must_use]

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_finding_reads_as_a_sentence() {
-        let said = warning("{table} is large").evidence("tables.live", 5.0, None, "rows").link("Manual", "https://www.postgresql.org/docs/").on(3);
+        let said =
+            warning("{table} is large").evidence("tables.live", 5.0, None, "rows").link("Manual", "https://www.postgresql.org/docs/").on(3);
         assert_eq!((said.severity, said.row), (Severity::Warning, Some(3)));
         assert_eq!(said.evidence[0].threshold, None);
     }

@@ -277,6 +277,10 @@ macro_rules! __type {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cell {
-    ($cells:ident take) => { $cells.take()? };
-    ($cells:ident firing) => { $cells.firing() };
+    ($cells:ident take) => {
+        $cells.take()?
+    };
+    ($cells:ident firing) => {
+        $cells.firing()
+    };
 }

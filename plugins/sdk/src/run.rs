@@ -182,7 +182,8 @@ impl Given {
             Some(Seen::new(row, cells.firing(), R::read(cells)?))
         };
         let rows: Vec<Seen<R>> = (0..frame.rows).filter_map(seen).collect();
-        let top = frame.extra.iter().find_map(|entry| if let ("top", Value::Number(n)) = (&*entry.key, &entry.value) { Some(*n) } else { None });
+        let top =
+            frame.extra.iter().find_map(|entry| if let ("top", Value::Number(n)) = (&*entry.key, &entry.value) { Some(*n) } else { None });
         let left_out = frame.rows - rows.len() as u32;
         let rows = Rows { rows, left_out, age: frame.age, interval: frame.interval, top };
         self.at += R::NEEDS.len();

@@ -151,10 +151,20 @@ mod tests {
     #[test]
     fn every_one_that_goes_is_served_by_one_that_stays_and_none_more_can_go() {
         // All subsets of a pool with every kind of relation in it.
-        let pool: Vec<Index> = ["a: (x)", "b: (x)", "c: (x, y)", "d: (x DESC, y DESC)", "e: (x, y) INCLUDE (z)", "f: (x, y, z)", "g: unique (x)", "h: unique (x, y)", "i: (y)"]
-            .iter()
-            .map(|text| index(text))
-            .collect();
+        let pool: Vec<Index> = [
+            "a: (x)",
+            "b: (x)",
+            "c: (x, y)",
+            "d: (x DESC, y DESC)",
+            "e: (x, y) INCLUDE (z)",
+            "f: (x, y, z)",
+            "g: unique (x)",
+            "h: unique (x, y)",
+            "i: (y)",
+        ]
+        .iter()
+        .map(|text| index(text))
+        .collect();
         for chosen in 0u32..1 << pool.len() {
             let some: Vec<Index> = pool.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, i)| i.clone()).collect();
             let gone = redundant(&some);

@@ -113,7 +113,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_no_definition() {
-        for text in ["", "x", "CREATE INDEX i ON t USING gin (a)", "CREATE INDEX i ON t USING btree (", "CREATE INDEX i ON t USING btree ()", "CREATE INDEX i ON t USING btree (lower(a))"] {
+        for text in [
+            "",
+            "x",
+            "CREATE INDEX i ON t USING gin (a)",
+            "CREATE INDEX i ON t USING btree (",
+            "CREATE INDEX i ON t USING btree ()",
+            "CREATE INDEX i ON t USING btree (lower(a))",
+        ] {
             assert_eq!(Definition::parse(text), None, "{text}");
         }
     }

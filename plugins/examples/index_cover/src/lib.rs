@@ -65,7 +65,8 @@ fn judge(input: &Input<Index>, set: &Settings) -> Result<Evaluation, String> {
     for index in input.rows.iter().filter(|i| i.is_valid && i.is_ready && !i.is_partial && !i.is_expression) {
         tables.entry((index.database, index.schema, index.table)).or_default().push(index);
     }
-    let worth_it = |table: &&Table<'_>| table.len() > 1 && table.iter().any(|i| i.definition.or(i.duplicate_of).or(i.redundant_to).is_some());
+    let worth_it =
+        |table: &&Table<'_>| table.len() > 1 && table.iter().any(|i| i.definition.or(i.duplicate_of).or(i.redundant_to).is_some());
     let (known, too_many): (Vec<&Table<'_>>, Vec<&Table<'_>>) = tables.values().filter(worth_it).partition(|table| table.len() <= MOST);
     let mut findings: Vec<Finding> = known.into_iter().flat_map(|table| advise(table, set)).collect();
     findings.sort_by_key(|finding| finding.row);

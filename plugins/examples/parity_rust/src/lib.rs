@@ -70,6 +70,11 @@ mod tests {
     }
 
     #[test]
+    fn the_test_file_is_the_one_that_all_four_share() {
+        assert_eq!(include_str!("../parity.test.yaml"), include_str!("../../parity/parity.test.yaml"));
+    }
+
+    #[test]
     fn the_limit_is_never_below_zero() {
         let flooded = Table { updates: 5_000.0, ..table(0.0) };
         assert_eq!(severity(&flooded), None);
