@@ -258,9 +258,10 @@ macro_rules! __row {
             }
         }
     };
-    ($row:ident $($other:tt)*) => {
-        compile_error!(concat!("row ", stringify!($row), ": a column is: [optional] kind column [as name]; with the kinds gauge, counter, time, flag, label, text, \
-            rate, prev; or: [optional] delta column \"1h\" [as name]; ago column \"1d\" [as name]; or: firing name;"));
+    ($row:ident $frame:literal $done:tt $opt:tt $kind:tt $column:tt $($rest:tt)*) => {
+        compile_error!(concat!("row ", stringify!($row), ": `", stringify!($kind), " ", stringify!($column), "` begins no column; a column is: \
+            [optional] kind name [as field]; with the kinds gauge, counter, time, flag, label, text, rate, prev; or: [optional] delta name \"1h\" [as field]; \
+            ago name \"1d\" [as field]; or: firing field;"));
     };
 }
 
