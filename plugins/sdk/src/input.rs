@@ -2,7 +2,6 @@
 
 use std::ops::Deref;
 
-use crate::row::{Need, Row};
 use crate::wire::{Entry, Value};
 
 /// A row with its number. It reads like the row itself.
@@ -90,7 +89,8 @@ impl<R> Input<R> {
         Self { rows: Rows::of(rows), now: 0.0, firing: false, facts: Vec::new() }
     }
 
-    /// A fact about the target, as far as it is known: "target", "cluster", "server_version_num", "in_recovery", "label.<name>".
+    /// A fact about the target, as far as it is known: "target", "cluster", "server_version_num", "in_recovery",
+    /// or "label." with a name.
     #[must_use]
     pub fn fact(&self, name: &str) -> Option<&Value> {
         self.facts.iter().rev().find(|entry| entry.key == name).map(|entry| &entry.value)
@@ -102,9 +102,4 @@ impl<R> Input<R> {
         self.facts.push(Entry { key: name.into(), value });
         self
     }
-}
-
-impl<R: Row> Rows<R> {
-    /// What the rows need.
-    pub(crate) const NEEDS: &'static [Need] = R::NEEDS;
 }

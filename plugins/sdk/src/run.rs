@@ -169,7 +169,7 @@ impl Given {
         if there {
             return self.rows(false).map(Some);
         }
-        self.at += Rows::<R>::NEEDS.len();
+        self.at += R::NEEDS.len();
         Ok(None)
     }
 
