@@ -119,7 +119,7 @@ impl Given {
     /// Takes an input apart.
     #[must_use]
     pub fn open(input: wire::Input) -> Self {
-        let mut firing = vec![false; input.firing.iter().max().map_or(0, |row| *row as usize + 1)];
+        let mut firing = vec![false; input.firing.iter().max().map_or(0, |row| (*row as usize).saturating_add(1))];
         for row in &input.firing {
             if let Some(fires) = firing.get_mut(*row as usize) {
                 *fires = true;

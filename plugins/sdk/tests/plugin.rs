@@ -71,7 +71,8 @@ fn sizes(input: &Input<Index>, tables: &Rows<Heap>, disk: Option<&Rows<Disk>>, _
 }
 
 fn server(input: &Input, connections: &Rows<Connections>, _: &NoSettings) -> Result<Evaluation, String> {
-    log!(info, "{} at {}", connections[0].clients, input.now);
+    let now = connections.first().ok_or("nobody knows how many are connected")?;
+    log!(info, "{} at {}", now.clients, input.now);
     Ok([critical("full").detail(format!("{:?}", input.fact("target")))].into_iter().collect())
 }
 
