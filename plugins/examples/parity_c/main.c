@@ -22,7 +22,7 @@ static void evaluate(pgs_call *call) {
         if (!(dead[row] > warning)) continue;
 
         bool worse = dead[row] > critical;
-        pgs_report(call, row, worse ? PGS_CRITICAL : PGS_WARNING, "{schema}.{table} has {tables.dead} dead, and updates leave {updates} more");
+        pgs_report(call, row, worse ? PGS_CRITICAL : PGS_WARNING, "{schema}.{table} has {tables.dead} dead, more than its updates leave room for");
         pgs_evidence(call, "tables.dead", dead[row], worse ? critical : warning, "rows");
         pgs_evidence(call, "updates", rate[row], PGS_NONE, "/s");
         pgs_evidence(call, "tables.vacuum_age", age[row], PGS_NONE, "s");
