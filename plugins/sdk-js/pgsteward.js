@@ -1,0 +1,136 @@
+// Writing pgsteward plugins in JavaScript: say what a rule reads, look at rows, report what is wrong.
+//
+//     export const rules = plugin({ id, version, rules: [{ id, title, from, needs, settings, evaluate }] });
+//
+// Neighbours: the contract (wit/plugin.wit) says what crosses; this file hides the wire. It wants no package.
+// Two things to know. An unknown number is NaN, not null: every comparison with NaN is false, whereas `null < 5` is true.
+// And each call runs in a fresh instance: nothing is remembered. There is no clock, no randomness and no network; `call.now`
+// is the time.
+
+import host from "pgsteward:plugin/host@1.0.0";
+
+/** A need that is read as text: `text("sessions.query")`. An unknown text is null. */
+export const text = (input) => ({ ...need(input), text: true });
+
+/** A need that the rule can do without: `optional("tables.vacuum_age")`. It is NaN or null where it is not there. */
+export const optional = (input) => ({ ...need(input), optional: true });
+
+/** Whether a number or text is known. */
+export const known = (value) => value !== null && !Number.isNaN(value);
+
+/** A text that goes into a summary or detail as it stands: its braces are doubled. For texts that came from a database. */
+export const plain = (value) => String(value).replace(/[{}]/g, "$&$&");
+
+/** Lines in pgsteward's log. */
+export const log = Object.fromEntries(["debug", "info", "warn", "error"].map((level) => [level, (message) => host.log(level, String(message))]));
+
+/** What a plugin exports as `rules`. What is not named below goes to the open list of the contract: `summary`, `tier`, `for`, ... */
+export function plugin({ id, version, rules, ...extra }) {
+  const find = (name) => rules.find((rule) => rule.id === name) ?? fail(`\`${name}\` is not a rule of this plugin`);
+  return {
+    describe: () => ({ id, version, rules: rules.map(describe), extra: texts(extra) }),
+    validateSettings(name, settings) {
+      const wrong = find(name).validate?.(values(settings)) ?? [];
+      if (wrong.length > 0) throw wrong;
+    },
+    evaluate(name, input) {
+      const call = new Call(find(name), input);
+      call.rule.evaluate(call);
+      return { findings: call.findings, unknown: call.unjudged, extra: [] };
+    },
+  };
+}
+
+/** One evaluation: what was read, and the answer as it grows. */
+class Call {
+  constructor(rule, input) {
+    this.rule = rule;
+    /** The settings by name. */
+    this.settings = values(input.settings);
+    /** Facts about the target by name: `target`, `server_version_num`, `in_recovery`, ... */
+    this.facts = values(input.extra);
+    /** The tick's time, in seconds since 1970. */
+    this.now = input.now;
+    this.input = input;
+    this.findings = [];
+    this.unjudged = [];
+    this.firing = new Set(input.firing);
+  }
+
+  /** The rows of the rule's own frame whose required inputs are all known. */
+  get rows() {
+    const own = this.rowsOf(this.rule.from);
+    const required = columns(this).filter((column) => column.frame === this.rule.from && !column.optional);
+    return own.filter((row) => required.every((column) => known(column.values[row.index])));
+  }
+
+  /** All rows of a frame that the rule reads; none when it is not there. A row has the rule's needs by their names, and `index`. */
+  rowsOf(frame) {
+    const { rows = 0 } = this.input.frames.find((one) => one.name === frame) ?? {};
+    const firing = frame === this.rule.from ? this.firing : new Set();
+    const shape = Object.create(null, { firing: { get() { return firing.has(this.index); } } });
+    for (const column of columns(this).filter((column) => column.frame === frame)) {
+      const read = column.text ? words(column, rows) : () => column.values;
+      const unknown = column.text ? null : NaN;
+      Object.defineProperty(shape, column.name, { enumerable: true, get() { return read()[this.index] ?? unknown; } });
+    }
+    return Array.from({ length: rows }, (_, index) => Object.assign(Object.create(shape), { index }));
+  }
+
+  /**
+   * Reports a problem of a row, or with null of the whole server. The host fills in the summary: `{column}`, `{evidence}` and
+   * `{setting}` become what they are in this row. `evidence`: `{metric, value, limit, unit}`; `actions`: `{kind, params, why, row}`
+   * (docs/reference/actions.md); `links`: `{title, url}`.
+   */
+  report(row, severity, summary, { detail = "", evidence = [], actions = [], links = [] } = {}) {
+    this.findings.push({
+      row: row?.index ?? null, severity, summary, detail, links, extra: [],
+      evidence: evidence.map(({ metric, value, limit = null, unit = "" }) => ({ metric, value, threshold: limit, unit })),
+      actions: actions.map(({ kind, params = {}, why = "", row = null }) => ({ kind, why, row: row?.index ?? null, params: entries(params), extra: [] })),
+    });
+  }
+
+  /** Says that a row cannot be judged though its required inputs are known: its alert keeps its state. */
+  unknown(row) {
+    this.unjudged.push(row.index);
+  }
+}
+
+// --- The wire ---
+
+function fail(message) {
+  throw new Error(message);
+}
+
+const need = (input) => (typeof input === "string" ? { input, optional: false, text: false } : input);
+
+/** The needs of a rule with the values that were sent for them. */
+function columns({ rule, input }) {
+  return Object.entries(rule.needs).map(([name, wanted], at) => {
+    const one = need(wanted);
+    return { ...one, name, frame: one.input.replace(/^\w+\(/, "").split(".")[0], ...input.columns[at] };
+  });
+}
+
+/** The texts of a column, all at once when the first is looked at. */
+function words({ input, present }, rows) {
+  let found;
+  return () => (found ??= present ? host.text(input, Array.from({ length: rows }, (_, row) => row)) : []);
+}
+
+function wire(value) {
+  const tag = { number: "number", string: "text", boolean: "flag" }[typeof value] ?? fail(`${value} is no number, text or flag`);
+  return { tag, val: value };
+}
+
+const entries = (map) => Object.entries(map).map(([key, value]) => ({ key, value: wire(value) }));
+const texts = (map) => entries(Object.fromEntries(Object.entries(map).map(([key, value]) => [key, String(value)])));
+const values = (list) => Object.fromEntries(list.map(({ key, value }) => [key, value.val]));
+
+function describe({ id, title, from = null, needs, settings = {}, evaluate, validate, ...extra }) {
+  return {
+    id, title, from, extra: texts(extra),
+    needs: Object.values(needs).map(need).map(({ input, optional }) => ({ input, optional })),
+    settings: Object.entries(settings).map(([name, { default: value, range = null, unit = "", doc }]) => ({ name, default: wire(value), range, unit, doc })),
+  };
+}
