@@ -99,16 +99,19 @@ void pgs_fail(pgs_call *call, const char *reason) { *PUSH(call->errors) = copy(r
 
 static void mistake(pgs_call *call, const char *name, const char *what) { pgs_fail(call, pgs_concat("`", name, "` ", what, NULL)); }
 
-uint32_t pgs_rows(pgs_call *call, const char *frame) {
-    for (size_t i = 0; i < call->input.frames.len; i++)
-        if (is(call->input.frames.ptr[i].name, frame)) return call->input.frames.ptr[i].rows;
-    return 0;
-}
-
 // The frame in "frame.column" or "rate(frame.column)".
 static plugin_string_t frame_in(const char *input) {
     const char *paren = strchr(input, '('), *begin = paren ? paren + 1 : input;
     return (plugin_string_t){(uint8_t *)begin, strcspn(begin, ".")};
+}
+
+uint32_t pgs_rows(pgs_call *call, const char *frame) {
+    for (size_t i = 0; i < call->input.frames.len; i++)
+        if (is(call->input.frames.ptr[i].name, frame)) return call->input.frames.ptr[i].rows;
+    const pgs_need *need = call->rule->needs;
+    while (need && need->input && !is(frame_in(need->input), frame)) need++;
+    if (!need || !need->input) mistake(call, frame, "is read by no need of this rule");
+    return 0;
 }
 
 static uint32_t rows_of(pgs_call *call, const char *input) { return pgs_rows(call, terminated(frame_in(input))); }

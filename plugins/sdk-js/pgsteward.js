@@ -5,7 +5,7 @@
 // Neighbours: the contract (wit/plugin.wit) says what crosses; this file hides the wire. It wants no package.
 // Two things to know. An unknown number is NaN, not null: every comparison with NaN is false, whereas `null < 5` is true.
 // And each call runs in a fresh instance: nothing is remembered. There is no clock, no randomness and no network; `call.now`
-// is the time.
+// is the time. A name that is no need and no setting is an error, not undefined: a rule with a slip of the pen must not be quiet.
 
 import host from "pgsteward:plugin/host@1.0.0";
 
@@ -21,6 +21,8 @@ export const known = (value) => value !== null && !Number.isNaN(value);
 /** A text that goes into a summary or detail as it stands: its braces are doubled. For texts that came from a database. */
 export const plain = (value) => String(value).replace(/[{}]/g, "$&$&");
 
+const SEVERITIES = ["info", "warning", "critical"];
+
 /** Lines in pgsteward's log. */
 export const log = Object.fromEntries(["debug", "info", "warn", "error"].map((level) => [level, (message) => host.log(level, String(message))]));
 
@@ -35,7 +37,11 @@ export function plugin({ id, version, rules, ...extra }) {
     },
     evaluate(name, input) {
       const call = new Call(find(name), input);
-      call.rule.evaluate(call);
+      try {
+        call.rule.evaluate(call);
+      } catch (error) {
+        throw error instanceof Error ? `${error.name}: ${error.message}${place(error)}` : String(error);
+      }
       return { findings: call.findings, unknown: call.unjudged, extra: [] };
     },
   };
@@ -46,7 +52,7 @@ class Call {
   constructor(rule, input) {
     this.rule = rule;
     /** The settings by name. */
-    this.settings = values(input.settings);
+    this.settings = strict(values(input.settings), "is no setting of this rule");
     /** Facts about the target by name: `target`, `server_version_num`, `in_recovery`, ... */
     this.facts = values(input.extra);
     /** The tick's time, in seconds since 1970. */
@@ -66,9 +72,13 @@ class Call {
 
   /** All rows of a frame that the rule reads; none when it is not there. A row has the rule's needs by their names, and `index`. */
   rowsOf(frame) {
+    if (frame !== null && !columns(this).some((column) => column.frame === frame)) fail(`no need of this rule reads \`${frame}\``);
     const { rows = 0 } = this.input.frames.find((one) => one.name === frame) ?? {};
     const firing = frame === this.rule.from ? this.firing : new Set();
-    const shape = Object.create(null, { firing: { get() { return firing.has(this.index); } } });
+    const shape = Object.create(strict(null, `is not among the needs of a row of ${frame}`), {
+      firing: { get() { return firing.has(this.index); } },
+      toJSON: { value() { return Object.fromEntries(Object.keys(shape).map((name) => [name, this[name]])); } },
+    });
     for (const column of columns(this).filter((column) => column.frame === frame)) {
       const read = column.text ? words(column, rows) : () => column.values;
       const unknown = column.text ? null : NaN;
@@ -83,10 +93,12 @@ class Call {
    * (docs/reference/actions.md); `links`: `{title, url}`.
    */
   report(row, severity, summary, { detail = "", evidence = [], actions = [], links = [] } = {}) {
+    if (!SEVERITIES.includes(severity)) fail(`\`${severity}\` is no severity (${SEVERITIES.join(", ")})`);
     this.findings.push({
-      row: row?.index ?? null, severity, summary, detail, links, extra: [],
-      evidence: evidence.map(({ metric, value, limit = null, unit = "" }) => ({ metric, value, threshold: limit, unit })),
-      actions: actions.map(({ kind, params = {}, why = "", row = null }) => ({ kind, why, row: row?.index ?? null, params: entries(params), extra: [] })),
+      row: row?.index ?? null, severity, summary: String(summary), detail: String(detail), extra: [],
+      evidence: evidence.map(({ metric, value, limit, unit = "" }) => ({ metric: String(metric), value: Number(value), threshold: limit === undefined ? null : Number(limit), unit })),
+      actions: actions.map(({ kind, params = {}, why = "", row }) => ({ kind: String(kind), why: String(why), row: row?.index ?? null, params: entries(params), extra: [] })),
+      links: links.map(({ title, url }) => ({ title: String(title), url: String(url) })),
     });
   }
 
@@ -101,6 +113,30 @@ class Call {
 function fail(message) {
   throw new Error(message);
 }
+
+/** Where in the author's file an error came up. */
+function place(error) {
+  const line = String(error.stack).split("\n").find((line) => line.includes(".js:") && !line.includes("pgsteward.js"));
+  return line ? ` (${line.trim()})` : "";
+}
+
+/** An object of which reading a name that it does not have is an error. */
+function strict(object, complaint) {
+  const refuse = (_, name) => (typeof name === "symbol" ? undefined : fail(`\`${name}\` ${complaint}`));
+  return Object.setPrototypeOf(object ?? {}, new Proxy({}, { get: refuse }));
+}
+
+// What a browser has and a plugin has not. A clock would be a trap without a reason; the console goes to pgsteward's log.
+globalThis.console = { ...log, log: log.info };
+globalThis.Date = class extends Date {
+  constructor(...from) {
+    super(...(from.length > 0 ? from : [fail("there is no clock: the time is `call.now`")]));
+  }
+  static now() {
+    fail("there is no clock: the time is `call.now`");
+  }
+};
+Math.random = () => fail("there is no randomness: the same input must give the same answer");
 
 const need = (input) => (typeof input === "string" ? { input, optional: false, text: false } : input);
 

@@ -8,9 +8,11 @@
 Neighbours: the contract (wit/plugin.wit) says what crosses; this file hides the wire. `wit_world` and
 `componentize_py_types` are made from the contract when the plugin is built.
 Two things to know. An unknown number is NaN, and every comparison with NaN is false; an unknown text is None. And each call
-runs in a fresh instance: nothing is remembered. There is no clock, no randomness and no network; `call.now` is the time.
+runs in a fresh instance: nothing is remembered. There is no clock, no file and no network; `call.now` is the time, and `print`
+goes to pgsteward's log. Import at the top of the file: what is imported later would be a file.
 """
 
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -68,17 +70,17 @@ def plain(value):
 
 def evidence(metric, value, limit=None, unit=""):
     """A measured fact beside its limit."""
-    return Evidence(metric, float(value), None if limit is None else float(limit), unit)
+    return Evidence(str(metric), float(value), None if limit is None else float(limit), unit)
 
 
 def action(kind, why="", row=None, **params):
     """Something that could be done (docs/reference/actions.md), and why."""
-    return Action(kind, entries(params), why, row and row.index, [])
+    return Action(str(kind), entries(params), str(why), None if row is None else row.index, [])
 
 
 def link(title, url):
     """A page to read on."""
-    return Link(title, url)
+    return Link(str(title), str(url))
 
 
 def log(level, message):
@@ -117,8 +119,8 @@ def plugin(id, version, *rules, **properties):
             call = Call(find(rule), input)
             try:
                 call.rule.evaluate(call)
-            except Exception as error:
-                raise Err(f"{type(error).__name__}: {error} (line {last_line(error)})") from error
+            except BaseException as error:
+                raise Err(f"{type(error).__name__}: {error} ({place(error)})") from error
             return Evaluation(call.findings, call.unjudged, [])
 
     return Rules
@@ -187,6 +189,8 @@ class Call:
 
     def rows_of(self, frame):
         """All rows of a frame that the rule reads; none when it is not there."""
+        if frame is not None and frame not in {need.frame for need in self.rule.needs.values()}:
+            raise ValueError(f"no need of this rule reads `{frame}`")
         count = next((one.rows for one in self.input.frames if one.name == frame), 0)
         firing = set(self.input.firing) if frame == self.rule.from_ else set()
         columns = {name: self._cells(need, column, count) for name, need, column in self._named() if need.frame == frame}
@@ -195,8 +199,11 @@ class Call:
     def report(self, row, severity, summary, detail="", evidence=(), actions=(), links=()):
         """Reports a problem of a row, or with None of the whole server. The host fills in the summary: `{column}`,
         `{evidence}` and `{setting}` become what they are in this row."""
+        if severity not in ("info", "warning", "critical"):
+            raise ValueError(f"`{severity}` is no severity (info, warning, critical)")
         subject = None if row is None else row.index
-        self.findings.append(Finding(subject, Severity[severity.upper()], summary, detail, list(evidence), list(actions), list(links), []))
+        words = str(summary), str(detail)
+        self.findings.append(Finding(subject, Severity[severity.upper()], *words, list(evidence), list(actions), list(links), []))
 
     def unknown(self, row):
         """Says that a row cannot be judged though its required inputs are known: its alert keeps its state."""
@@ -235,8 +242,25 @@ def values(list):
     return {entry.key: entry.value.value for entry in list}
 
 
-def last_line(error):
-    trace = error.__traceback__
-    while trace.tb_next and trace.tb_next.tb_frame.f_code.co_filename != __file__:
+def place(error):
+    """Where in the author's file an error came up."""
+    here, trace = "", error.__traceback__
+    while trace:
+        file = trace.tb_frame.f_code.co_filename
+        here = here if file == __file__ else f"{file.rsplit('/', 1)[-1]}, line {trace.tb_lineno}"
         trace = trace.tb_next
-    return trace.tb_lineno
+    return here
+
+
+class Printed:
+    """What is printed, in pgsteward's log."""
+
+    def write(self, text):
+        if text.strip():
+            log("info", text.rstrip())
+
+    def flush(self):
+        pass
+
+
+sys.stdout = Printed()
