@@ -253,11 +253,15 @@ def place(error):
 
 
 class Printed:
-    """What is printed, in pgsteward's log."""
+    """What is printed, in pgsteward's log: a line when it is whole."""
+
+    def __init__(self):
+        self.rest = ""
 
     def write(self, text):
-        if text.strip():
-            log("info", text.rstrip())
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            log("info", line)
 
     def flush(self):
         pass
