@@ -58,6 +58,7 @@ class Call {
     /** The tick's time, in seconds since 1970. */
     this.now = input.now;
     this.input = input;
+    this.columns = columns(rule, input);
     this.findings = [];
     this.unjudged = [];
     this.firing = new Set(input.firing);
@@ -65,26 +66,22 @@ class Call {
 
   /** The rows of the rule's own frame whose required inputs are all known. */
   get rows() {
-    const own = this.rowsOf(this.rule.from);
-    const required = columns(this).filter((column) => column.frame === this.rule.from && !column.optional);
-    return own.filter((row) => required.every((column) => known(column.values[row.index])));
+    const unknown = new Set();
+    for (const { frame, optional, values } of this.columns) {
+      if (optional || frame !== this.rule.from) continue;
+      for (let row = 0; row < values.length; row++) if (Number.isNaN(values[row])) unknown.add(row);
+    }
+    const rows = this.rowsOf(this.rule.from);
+    return unknown.size > 0 ? rows.filter((row) => !unknown.has(row.index)) : rows;
   }
 
   /** All rows of a frame that the rule reads; none when it is not there. A row has the rule's needs by their names, and `index`. */
   rowsOf(frame) {
-    if (frame !== null && !columns(this).some((column) => column.frame === frame)) fail(`no need of this rule reads \`${frame}\``);
+    const read = this.columns.filter((column) => column.frame === frame);
+    if (frame !== null && read.length === 0) fail(`no need of this rule reads \`${frame}\``);
     const { rows = 0 } = this.input.frames.find((one) => one.name === frame) ?? {};
-    const firing = frame === this.rule.from ? this.firing : new Set();
-    const shape = Object.create(strict(null, `is not among the needs of a row of ${frame}`), {
-      firing: { get() { return firing.has(this.index); } },
-      toJSON: { value() { return Object.fromEntries(Object.keys(shape).map((name) => [name, this[name]])); } },
-    });
-    for (const column of columns(this).filter((column) => column.frame === frame)) {
-      const read = column.text ? words(column, rows) : () => column.values;
-      const unknown = column.text ? null : NaN;
-      Object.defineProperty(shape, column.name, { enumerable: true, get() { return read()[this.index] ?? unknown; } });
-    }
-    return Array.from({ length: rows }, (_, index) => Object.assign(Object.create(shape), { index }));
+    const Row = rowClass(frame, read, rows, frame === this.rule.from ? this.firing : new Set());
+    return Array.from({ length: rows }, (_, index) => new Row(index));
   }
 
   /**
@@ -141,17 +138,42 @@ Math.random = () => fail("there is no randomness: the same input must give the s
 const need = (input) => (typeof input === "string" ? { input, optional: false, text: false } : input);
 
 /** The needs of a rule with the values that were sent for them. */
-function columns({ rule, input }) {
+function columns(rule, input) {
   return Object.entries(rule.needs).map(([name, wanted], at) => {
     const one = need(wanted);
     return { ...one, name, frame: one.input.replace(/^\w+\(/, "").split(".")[0], ...input.columns[at] };
   });
 }
 
+/** What a row of a frame can be asked. */
+function rowClass(frame, read, rows, firing) {
+  class Row {
+    constructor(index) {
+      this.index = index;
+    }
+    get firing() {
+      return firing.has(this.index);
+    }
+    toJSON() {
+      return Object.fromEntries(read.map(({ name }) => [name, this[name]]));
+    }
+  }
+  for (const column of read) {
+    const { name, values, present, text } = column;
+    const texts = text && present ? words(column, rows) : null;
+    const get = texts ? function () { return texts()[this.index] ?? null; }
+      : present ? function () { return values[this.index]; }
+      : () => (text ? null : NaN);
+    Object.defineProperty(Row.prototype, name, { get });
+  }
+  Object.setPrototypeOf(Row.prototype, strict(null, `is not among the needs of a row of ${frame}`));
+  return Row;
+}
+
 /** The texts of a column, all at once when the first is looked at. */
-function words({ input, present }, rows) {
+function words({ input }, rows) {
   let found;
-  return () => (found ??= present ? host.text(input, Array.from({ length: rows }, (_, row) => row)) : []);
+  return () => (found ??= host.text(input, Array.from({ length: rows }, (_, row) => row)));
 }
 
 function wire(value) {

@@ -184,8 +184,11 @@ class Call:
     @cached_property
     def rows(self):
         """The rows of the rule's own frame whose required inputs are all known."""
-        own = [(need, column) for need, column in self._columns(self.rule.from_) if not need.optional]
-        return [row for row in self.rows_of(self.rule.from_) if all(known(column.values[row.index]) for _, column in own)]
+        unknown = set()
+        for _, need, column in self._named():
+            if need.frame == self.rule.from_ and not need.optional:
+                unknown.update(row for row, value in enumerate(column.values) if value != value)
+        return [row for row in self.rows_of(self.rule.from_) if row.index not in unknown]
 
     def rows_of(self, frame):
         """All rows of a frame that the rule reads; none when it is not there."""
@@ -211,9 +214,6 @@ class Call:
 
     def _named(self):
         return ((name, need, column) for (name, need), column in zip(self.rule.needs.items(), self.input.columns))
-
-    def _columns(self, frame):
-        return [(need, column) for _, need, column in self._named() if need.frame == frame]
 
     def _cells(self, need, column, count):
         if not column.present:
