@@ -32,17 +32,15 @@ export function plugin({ id, version, rules, ...extra }) {
   return {
     describe: () => ({ id, version, rules: rules.map(describe), extra: texts(extra) }),
     validateSettings(name, settings) {
-      const wrong = find(name).validate?.(values(settings)) ?? [];
+      const wrong = told(() => find(name).validate?.(values(settings)) ?? [], (reason) => [reason]);
       if (wrong.length > 0) throw wrong;
     },
     evaluate(name, input) {
-      const call = new Call(find(name), input);
-      try {
+      return told(() => {
+        const call = new Call(find(name), input);
         call.rule.evaluate(call);
-      } catch (error) {
-        throw error instanceof Error ? `${error.name}: ${error.message}${place(error)}` : String(error);
-      }
-      return { findings: call.findings, unknown: call.unjudged, extra: [] };
+        return { findings: call.findings, unknown: call.unjudged, extra: [] };
+      }, (reason) => reason);
     },
   };
 }
@@ -109,6 +107,15 @@ class Call {
 
 function fail(message) {
   throw new Error(message);
+}
+
+/** Does something; an error is told in the contract's way instead of ending in a trap. What is thrown as a text is told as it stands. */
+function told(work, shaped) {
+  try {
+    return work();
+  } catch (error) {
+    throw shaped(error instanceof Error ? `${error.name}: ${error.message}${place(error)}` : String(error));
+  }
 }
 
 /** Where in the author's file an error came up. */

@@ -13,6 +13,7 @@ goes to pgsteward's log. Import at the top of the file: what is imported later w
 """
 
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,6 +25,10 @@ from wit_world.imports.types import (
 )
 
 UNKNOWN = float("nan")
+
+
+class CannotTell(Exception):
+    """Raised where nothing can be said, with the reason: a fragment. Any other exception is told with its type and place."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +109,22 @@ def plugin(id, version, *rules, **properties):
         for one in rules:
             if one.id == name:
                 return one
-        raise Err(f"`{name}` is not a rule of this plugin")
+        raise CannotTell(f"`{name}` is not a rule of this plugin")
 
     class Rules(exports.Rules):
         def describe(self):
             return PluginDef(id, version, [one.describe() for one in rules], words(properties))
 
         def validate_settings(self, rule, settings):
-            validate = find(rule).validate
-            if wrong := validate and validate(values(settings)):
-                raise Err(list(wrong))
+            with told(lambda reason: [reason]):
+                wrong = list((find(rule).validate or (lambda _: []))(values(settings)))
+            if wrong:
+                raise Err(wrong)
 
         def evaluate(self, rule, input):
-            call = Call(find(rule), input)
-            try:
+            with told(str):
+                call = Call(find(rule), input)
                 call.rule.evaluate(call)
-            except BaseException as error:
-                raise Err(f"{type(error).__name__}: {error} ({place(error)})") from error
             return Evaluation(call.findings, call.unjudged, [])
 
     return Rules
@@ -240,6 +244,17 @@ def words(map):
 
 def values(list):
     return {entry.key: entry.value.value for entry in list}
+
+
+@contextmanager
+def told(shaped):
+    """An error is told in the contract's way instead of ending in a trap."""
+    try:
+        yield
+    except CannotTell as error:
+        raise Err(shaped(str(error))) from error
+    except BaseException as error:
+        raise Err(shaped(f"{type(error).__name__}: {error} ({place(error)})")) from error
 
 
 def place(error):
