@@ -10,7 +10,7 @@ static void evaluate(pgs_call *call) {
 
     // The rows in which every required input is known.
     for (uint32_t row = 0; pgs_next(call, &row); row++) {
-        double now = 100 * dead[row] / (dead[row] + live[row]);
+        double now = 100 * (dead[row] / (dead[row] + live[row]));
         double limit = pgs_firing(call, row) ? 0.8 * share : share; // slower to end than to begin
         if (!(now > limit) || dead[row] < least || running[row] == 1) continue;
 

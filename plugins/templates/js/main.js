@@ -5,7 +5,7 @@ function evaluate(call) {
   const { share, least } = call.settings;
   // The rows in which every required input is known. An optional number that is not there is NaN.
   for (const row of call.rows) {
-    const now = (100 * row.dead) / (row.dead + row.live);
+    const now = 100 * (row.dead / (row.dead + row.live));
     const limit = row.firing ? 0.8 * share : share; // slower to end than to begin
     if (!(now > limit) || row.dead < least || row.running === 1) continue;
 

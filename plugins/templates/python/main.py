@@ -23,7 +23,7 @@ def evaluate(call):
     for row in call.rows:
         if row.dead < least or row.dead == 0 or row.running == 1:
             continue
-        now = 100 * row.dead / (row.dead + row.live)
+        now = 100 * (row.dead / (row.dead + row.live))
         limit = 0.8 * share if row.firing else share  # slower to end than to begin
         if now <= limit:
             continue
