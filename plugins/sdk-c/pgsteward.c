@@ -69,7 +69,15 @@ char *pgs_concat(const char *first, ...) {
     return *end = 0, out;
 }
 
+char *pgs_head(const char *text, size_t characters) {
+    char *out = pgs_concat(text, NULL), *end = out;
+    // A byte 10xxxxxx goes on with the character before it.
+    while (*end && ((*end & 0xC0) == 0x80 || characters-- > 0)) end++;
+    return *end = 0, out;
+}
+
 char *pgs_plain(const char *text) {
+    if (!text) text = "unknown";
     char *out = malloc(2 * strlen(text) + 1), *end = out;
     if (!out) abort();
     for (; *text; text++) {

@@ -142,8 +142,11 @@ void pgs_log(pgs_level level, const char *message);
 
 // The texts up to NULL, one after another: `pgs_concat("a ", b, NULL)`.
 char *pgs_concat(const char *first, ...) __attribute__((sentinel));
-// A text that goes into a summary or detail as it stands: its braces are doubled. For texts that came from a database.
+// A text that goes into a summary or detail as it stands: its braces are doubled. For texts that came from a database;
+// "unknown" for NULL.
 char *pgs_plain(const char *text);
+// The first characters of a text. Cut with this: half a character is no text, and ends the call in a trap.
+char *pgs_head(const char *text, size_t characters);
 // A whole number in decimal; "unknown" for NaN.
 char *pgs_decimal(double value);
 // Whether both are there and the same.

@@ -23,8 +23,11 @@ export const plain = (value) => String(value).replace(/[{}]/g, "$&$&");
 
 const SEVERITIES = ["info", "warning", "critical"];
 
+/** A text that can cross: half of a character that a cut left over is replaced. */
+const whole = (value) => String(value).toWellFormed();
+
 /** Lines in pgsteward's log. */
-export const log = Object.fromEntries(["debug", "info", "warn", "error"].map((level) => [level, (message) => host.log(level, String(message))]));
+export const log = Object.fromEntries(["debug", "info", "warn", "error"].map((level) => [level, (message) => host.log(level, whole(message))]));
 
 /** What a plugin exports as `rules`. What is not named below goes to the open list of the contract: `summary`, `tier`, `for`, ... */
 export function plugin({ id, version, rules, ...extra }) {
@@ -90,10 +93,10 @@ class Call {
   report(row, severity, summary, { detail = "", evidence = [], actions = [], links = [] } = {}) {
     if (!SEVERITIES.includes(severity)) fail(`\`${severity}\` is no severity (${SEVERITIES.join(", ")})`);
     this.findings.push({
-      row: row?.index ?? null, severity, summary: String(summary), detail: String(detail), extra: [],
-      evidence: evidence.map(({ metric, value, limit, unit = "" }) => ({ metric: String(metric), value: Number(value), threshold: limit === undefined ? null : Number(limit), unit })),
-      actions: actions.map(({ kind, params = {}, why = "", row }) => ({ kind: String(kind), why: String(why), row: row?.index ?? null, params: entries(params), extra: [] })),
-      links: links.map(({ title, url }) => ({ title: String(title), url: String(url) })),
+      row: row?.index ?? null, severity, summary: whole(summary), detail: whole(detail), extra: [],
+      evidence: evidence.map(({ metric, value, limit, unit = "" }) => ({ metric: whole(metric), value: Number(value), threshold: limit === undefined ? null : Number(limit), unit })),
+      actions: actions.map(({ kind, params = {}, why = "", row }) => ({ kind: whole(kind), why: whole(why), row: row?.index ?? null, params: entries(params), extra: [] })),
+      links: links.map(({ title, url }) => ({ title: whole(title), url: whole(url) })),
     });
   }
 
@@ -114,7 +117,7 @@ function told(work, shaped) {
   try {
     return work();
   } catch (error) {
-    throw shaped(error instanceof Error ? `${error.name}: ${error.message}${place(error)}` : String(error));
+    throw shaped(whole(error instanceof Error ? `${error.name}: ${error.message}${place(error)}` : error));
   }
 }
 
@@ -185,7 +188,7 @@ function words({ input }, rows) {
 
 function wire(value) {
   const tag = { number: "number", string: "text", boolean: "flag" }[typeof value] ?? fail(`${value} is no number, text or flag`);
-  return { tag, val: value };
+  return { tag, val: tag === "text" ? whole(value) : value };
 }
 
 const entries = (map) => Object.entries(map).map(([key, value]) => ({ key, value: wire(value) }));

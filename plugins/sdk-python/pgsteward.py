@@ -73,24 +73,29 @@ def plain(value):
     return str(value).replace("{", "{{").replace("}", "}}")
 
 
+def whole(value):
+    """A text that can cross: half of a character, which only an escape can make, is replaced."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
 def evidence(metric, value, limit=None, unit=""):
     """A measured fact beside its limit."""
-    return Evidence(str(metric), float(value), None if limit is None else float(limit), unit)
+    return Evidence(whole(metric), float(value), None if limit is None else float(limit), unit)
 
 
 def action(kind, why="", row=None, **params):
     """Something that could be done (docs/reference/actions.md), and why."""
-    return Action(str(kind), entries(params), str(why), None if row is None else row.index, [])
+    return Action(whole(kind), entries(params), whole(why), None if row is None else row.index, [])
 
 
 def link(title, url):
     """A page to read on."""
-    return Link(str(title), str(url))
+    return Link(whole(title), whole(url))
 
 
 def log(level, message):
     """A line in pgsteward's log; the level is debug, info, warn or error."""
-    host.log(host.Level[level.upper()], str(message))
+    host.log(host.Level[level.upper()], whole(message))
 
 
 def rule(id, title, needs, from_=None, settings=None, validate=None, **properties):
@@ -209,7 +214,7 @@ class Call:
         if severity not in ("info", "warning", "critical"):
             raise ValueError(f"`{severity}` is no severity (info, warning, critical)")
         subject = None if row is None else row.index
-        words = str(summary), str(detail)
+        words = whole(summary), whole(detail)
         self.findings.append(Finding(subject, Severity[severity.upper()], *words, list(evidence), list(actions), list(links), []))
 
     def unknown(self, row):
@@ -231,7 +236,7 @@ class Call:
 def wire(value):
     if isinstance(value, bool):
         return Value_Flag(value)
-    return Value_Text(value) if isinstance(value, str) else Value_Number(float(value))
+    return Value_Text(whole(value)) if isinstance(value, str) else Value_Number(float(value))
 
 
 def entries(map):
@@ -239,7 +244,7 @@ def entries(map):
 
 
 def words(map):
-    return [Entry(key.rstrip("_"), Value_Text(str(value))) for key, value in map.items()]
+    return [Entry(key.rstrip("_"), Value_Text(whole(value))) for key, value in map.items()]
 
 
 def values(list):
@@ -252,9 +257,9 @@ def told(shaped):
     try:
         yield
     except CannotTell as error:
-        raise Err(shaped(str(error))) from error
+        raise Err(shaped(whole(error))) from error
     except BaseException as error:
-        raise Err(shaped(f"{type(error).__name__}: {error} ({place(error)})")) from error
+        raise Err(shaped(whole(f"{type(error).__name__}: {error} ({place(error)})"))) from error
 
 
 def place(error):

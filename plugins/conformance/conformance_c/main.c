@@ -3,12 +3,6 @@
 
 #include "pgsteward.h"
 
-static char *head(const char *text, size_t most) {
-    char *out = pgs_concat(text, NULL);
-    if (strlen(out) > most) out[most] = 0;
-    return out;
-}
-
 static void evaluate(pgs_call *call) {
     const double *age = pgs_column(call, "sessions.state_age"), *xact = pgs_column(call, "sessions.xact_age");
     const double *clients = pgs_column(call, "connections.clients");
@@ -26,7 +20,7 @@ static void evaluate(pgs_call *call) {
         if (pgs_same(application, "impossible")) pgs_fail(call, "this cannot be");
 
         const char *many = pgs_decimal(pgs_rows(call, "connections") ? clients[0] : PGS_NONE);
-        pgs_report(call, row, age[row] > limit ? PGS_WARNING : PGS_INFO, pgs_concat("{pid}: ", pgs_plain(head(query[row], 20)), NULL));
+        pgs_report(call, row, age[row] > limit ? PGS_WARNING : PGS_INFO, pgs_concat("{pid}: ", pgs_plain(pgs_head(query[row], 20)), NULL));
         pgs_detail(call, pgs_concat("by ", application ? pgs_plain(application) : "nobody", " with ", many, " clients", NULL));
         pgs_evidence(call, "sessions.state_age", age[row], limit, "s");
         pgs_evidence(call, "sessions.xact_age", xact[row], PGS_NONE, "s");

@@ -15,7 +15,7 @@ function evaluate(call) {
     if (row.application === "impossible") throw "this cannot be";
 
     const many = server && known(server.clients) ? server.clients.toFixed(0) : "unknown";
-    call.report(row, row.age > limit ? "warning" : "info", `{pid}: ${plain(row.query.slice(0, 20))}`, {
+    call.report(row, row.age > limit ? "warning" : "info", `{pid}: ${plain([...row.query].slice(0, 20).join(""))}`, {
       detail: `by ${known(row.application) ? plain(row.application) : "nobody"} with ${many} clients`,
       evidence: [
         { metric: "sessions.state_age", value: row.age, limit, unit: "s" },
