@@ -93,7 +93,8 @@ uint32_t pgs_rows(pgs_call *call, const char *frame);
 // Ask once, before the loop.
 const double *pgs_column(pgs_call *call, const char *input);
 
-// A text of a label or text column among the needs ("sessions.query"); NULL where unknown. One call to the host.
+// A text of a label or text column among the needs ("sessions.query"); NULL where unknown. One call to the host,
+// of which an evaluation has a limited number: for many rows, `pgs_texts`.
 const char *pgs_text(pgs_call *call, const char *column, uint32_t row);
 
 // All texts of that column, in one call to the host.
