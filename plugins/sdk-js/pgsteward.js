@@ -32,8 +32,10 @@ export const log = Object.fromEntries(["debug", "info", "warn", "error"].map((le
 /** What a plugin exports as `rules`. What is not named below goes to the open list of the contract: `summary`, `tier`, `for`, ... */
 export function plugin({ id, version, rules, ...extra }) {
   const find = (name) => rules.find((rule) => rule.id === name) ?? fail(`\`${name}\` is not a rule of this plugin`);
+  // Made when the plugin is built, so that a slip shows then.
+  const about = { id: said(id, "`id` of the plugin"), version: said(version, "`version` of the plugin"), rules: rules.map(describe), extra: texts(extra) };
   return {
-    describe: () => ({ id, version, rules: rules.map(describe), extra: texts(extra) }),
+    describe: () => about,
     validateSettings(name, settings) {
       const wrong = told(() => find(name).validate?.(values(settings)) ?? [], (reason) => [reason]);
       if (wrong.length > 0) throw wrong;
@@ -93,16 +95,22 @@ class Call {
   report(row, severity, summary, { detail = "", evidence = [], actions = [], links = [] } = {}) {
     if (!SEVERITIES.includes(severity)) fail(`\`${severity}\` is no severity (${SEVERITIES.join(", ")})`);
     this.findings.push({
-      row: row?.index ?? null, severity, summary: whole(summary), detail: whole(detail), extra: [],
+      row: this.place(row), severity, summary: whole(summary), detail: whole(detail), extra: [],
       evidence: evidence.map(({ metric, value, limit, unit = "" }) => ({ metric: whole(metric), value: Number(value), threshold: limit === undefined ? null : Number(limit), unit })),
-      actions: actions.map(({ kind, params = {}, why = "", row }) => ({ kind: whole(kind), why: whole(why), row: row?.index ?? null, params: entries(params), extra: [] })),
+      actions: actions.map(({ kind, params = {}, why = "", row }) => ({ kind: whole(kind), why: whole(why), row: this.place(row), params: entries(params), extra: [] })),
       links: links.map(({ title, url }) => ({ title: whole(title), url: whole(url) })),
     });
   }
 
   /** Says that a row cannot be judged though its required inputs are known: its alert keeps its state. */
   unknown(row) {
-    this.unjudged.push(row.index);
+    this.unjudged.push(this.place(row));
+  }
+
+  /** Where a row stands in the rule's own frame; null for the whole server. */
+  place(row) {
+    if (row === null || row === undefined) return null;
+    return row.constructor.frame === this.rule.from ? row.index : fail(`only a row of ${this.rule.from} can be reported, not one of ${row.constructor.frame}`);
   }
 }
 
@@ -158,6 +166,7 @@ function columns(rule, input) {
 /** What a row of a frame can be asked. */
 function rowClass(frame, read, rows, firing) {
   class Row {
+    static frame = frame;
     constructor(index) {
       this.index = index;
     }
@@ -196,9 +205,13 @@ const texts = (map) => entries(Object.fromEntries(Object.entries(map).map(([key,
 const values = (list) => Object.fromEntries(list.map(({ key, value }) => [key, value.val]));
 
 function describe({ id, title, from = null, needs, settings = {}, evaluate, validate, ...extra }) {
+  if (typeof evaluate !== "function") fail(`rule \`${id}\` has no function \`evaluate\``);
   return {
-    id, title, from, extra: texts(extra),
+    id: said(id, "`id` of a rule"), title: said(title, `\`title\` of rule ${id}`), from, extra: texts(extra),
     needs: Object.values(needs).map(need).map(({ input, optional }) => ({ input, optional })),
-    settings: Object.entries(settings).map(([name, { default: value, range = null, unit = "", doc }]) => ({ name, default: wire(value), range, unit, doc })),
+    settings: Object.entries(settings).map(([name, { default: value, range = null, unit = "", doc }]) =>
+      ({ name, default: wire(value), range, unit, doc: said(doc, `\`doc\` of setting ${name}`) })),
   };
 }
+
+const said = (value, what) => (typeof value === "string" ? value : fail(`${what} must be a text`));

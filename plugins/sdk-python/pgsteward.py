@@ -116,9 +116,12 @@ def plugin(id, version, *rules, **properties):
                 return one
         raise CannotTell(f"`{name}` is not a rule of this plugin")
 
+    # Made when the plugin is built, so that a slip shows then.
+    about = PluginDef(id, version, [one.describe() for one in rules], words(properties))
+
     class Rules(exports.Rules):
         def describe(self):
-            return PluginDef(id, version, [one.describe() for one in rules], words(properties))
+            return about
 
         def validate_settings(self, rule, settings):
             with told(lambda reason: [reason]):
@@ -157,10 +160,10 @@ class RuleOf:
 class Row:
     """One row: each need of its frame by the name that the rule gave it, `index`, and whether its alert is `firing`."""
 
-    __slots__ = ("index", "firing", "_columns")
+    __slots__ = ("frame", "index", "firing", "_columns")
 
-    def __init__(self, index, firing, columns):
-        self.index, self.firing, self._columns = index, firing, columns
+    def __init__(self, frame, index, firing, columns):
+        self.frame, self.index, self.firing, self._columns = frame, index, firing, columns
 
     def __getattr__(self, name):
         try:
@@ -206,20 +209,25 @@ class Call:
         count = next((one.rows for one in self.input.frames if one.name == frame), 0)
         firing = set(self.input.firing) if frame == self.rule.from_ else set()
         columns = {name: self._cells(need, column, count) for name, need, column in self._named() if need.frame == frame}
-        return [Row(index, index in firing, columns) for index in range(count)]
+        return [Row(frame, index, index in firing, columns) for index in range(count)]
 
     def report(self, row, severity, summary, detail="", evidence=(), actions=(), links=()):
         """Reports a problem of a row, or with None of the whole server. The host fills in the summary: `{column}`,
         `{evidence}` and `{setting}` become what they are in this row."""
         if severity not in ("info", "warning", "critical"):
             raise ValueError(f"`{severity}` is no severity (info, warning, critical)")
-        subject = None if row is None else row.index
         words = whole(summary), whole(detail)
-        self.findings.append(Finding(subject, Severity[severity.upper()], *words, list(evidence), list(actions), list(links), []))
+        self.findings.append(Finding(self._place(row), Severity[severity.upper()], *words, list(evidence), list(actions), list(links), []))
 
     def unknown(self, row):
         """Says that a row cannot be judged though its required inputs are known: its alert keeps its state."""
-        self.unjudged.append(row.index)
+        self.unjudged.append(self._place(row))
+
+    def _place(self, row):
+        """Where a row stands in the rule's own frame; None for the whole server."""
+        if row is not None and row.frame != self.rule.from_:
+            raise ValueError(f"only a row of {self.rule.from_} can be reported, not one of {row.frame}")
+        return None if row is None else row.index
 
     def _named(self):
         return ((name, need, column) for (name, need), column in zip(self.rule.needs.items(), self.input.columns))
