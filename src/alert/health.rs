@@ -28,13 +28,15 @@ fn one(before: Option<&RuleHealth>, ended: &RuleOutcome, now: DateTime<Utc>) -> 
     let before = before.cloned().unwrap_or_default();
     // A clock put back must not postpone the alert.
     let unknown_since = Some(before.unknown_since.map_or(now, |since| since.min(now)));
+    let reason = || verdict::reason(&ended.outcome);
     match &ended.outcome {
         Outcome::Ok(_) => RuleHealth { last_ok: Some(now), ..RuleHealth::default() },
         Outcome::NoData(_) if ended.meta.fire_when_missing => RuleHealth { last_ok: Some(now), ..RuleHealth::default() },
-        ended if !is_news(ended) => before,
-        Outcome::NoData(_) => RuleHealth { unknown_since, reason: verdict::reason(&ended.outcome), errors: 0, ..before },
+        outcome if !is_news(outcome) => before,
+        Outcome::NoData(_) => RuleHealth { unknown_since, reason: reason(), errors: 0, last_error: None, ..before },
         Outcome::Error(_) => {
-            RuleHealth { unknown_since, reason: verdict::reason(&ended.outcome), errors: before.errors.saturating_add(1), ..before }
+            let last_error = Some((now, ended.meta.hash.clone()));
+            RuleHealth { unknown_since, reason: reason(), errors: before.errors.saturating_add(1), last_error, ..before }
         }
         Outcome::Skipped(_) => before,
     }
@@ -68,7 +70,8 @@ pub(super) fn outcome(
         let subject = Labels::from_iter([("rule", ended.meta.id.as_str())]);
         let tried = is_news(&ended.outcome);
         let known = || book.alerts.contains_key(&fingerprint(RULE_UNEVALUABLE, &config.target.name, &subject));
-        (lasted >= patience && (tried || known())).then(|| finding(subject, ended.meta.tier, health, lasted, config))
+        ((lasted >= patience || health.is_quarantined()) && (tried || known()))
+            .then(|| finding(subject, ended.meta.tier, health, lasted, config))
     });
     RuleOutcome { meta: Arc::new(meta()), outcome: Outcome::Ok(Evaluation { findings: findings.collect(), ..Evaluation::default() }) }
 }
@@ -78,7 +81,14 @@ fn finding(subject: Labels, tier: Tier, health: &RuleHealth, lasted: TimeDelta, 
         // Advice that cannot be given hurts nobody.
         severity: if tier == Tier::Advice { Severity::Info } else { Severity::Warning },
         summary: format!("rule `{}` cannot be judged: {}", subject.get("rule").unwrap_or_default(), health.reason),
-        detail: String::new(),
+        detail: if health.is_quarantined() {
+            format!(
+                "It failed {} times in a row and is quarantined: it is tried again now and then, and at once when it is changed.",
+                health.errors
+            )
+        } else {
+            String::new()
+        },
         evidence: vec![Evidence {
             metric: "unknown_for".into(),
             value: Some(lasted.num_seconds() as f64),

@@ -4,6 +4,7 @@ pub mod house;
 pub mod oneshot;
 pub mod plugins;
 mod privacy;
+pub mod reload;
 pub mod replay;
 pub mod report;
 pub mod service;

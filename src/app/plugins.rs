@@ -135,7 +135,11 @@ impl<'a> Workshop<'a> {
         }
         let component = self.compiled.component(&self.engine, &package)?;
         let plugin = Plugin { source: source_of(record), ..plugin(&package, component, &self.config.of(&record.id)) };
-        Ok((plugin, package.tests))
+        let named = |file: RuleFile| {
+            let name = file.path.rsplit(':').next().unwrap_or_default().to_string();
+            RuleFile { path: format!("{}, {name}", source_of(record)), ..file }
+        };
+        Ok((plugin, package.tests.into_iter().map(named).collect()))
     }
 }
 

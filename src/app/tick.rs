@@ -59,14 +59,13 @@ pub async fn tick(house: &House, watch: &Watch) -> Result<TickDone, StoreError> 
     let mut snapshot = sweep(&request).await;
     privacy::apply(&mut snapshot, watch.statement_text);
     let snapshot = Arc::new(snapshot);
-    let mut store = house.store.lock();
     for _ in 1..CONFLICTS {
-        match decide_and_commit(&mut store, house, watch, &snapshot) {
+        match decide_and_commit(house, watch, &snapshot) {
             Err(StoreError::Conflict { .. }) => {}
             other => return other,
         }
     }
-    decide_and_commit(&mut store, house, watch, &snapshot)
+    decide_and_commit(house, watch, &snapshot)
 }
 
 /// Takes the lease, from a dead owner too: a service that was killed must not keep the one that replaces it waiting.
@@ -94,13 +93,16 @@ fn lease_s(watch: &Watch) -> u64 {
     (watch.decide.every_s * 2).clamp(60, 1800)
 }
 
-fn decide_and_commit(store: &mut Store, house: &House, watch: &Watch, snapshot: &Arc<Snapshot>) -> Result<TickDone, StoreError> {
+/// The store is free while rules are evaluated: a slow plugin keeps no delivery waiting.
+fn decide_and_commit(house: &House, watch: &Watch, snapshot: &Arc<Snapshot>) -> Result<TickDone, StoreError> {
     let name = watch.target.name.as_str();
-    let book = store.book(name)?;
     let windows = house.rules.windows();
-    let basis = basis(store, snapshot.clone(), book, &windows)?;
+    let basis = {
+        let store = house.store.lock();
+        basis(&store, snapshot.clone(), store.book(name)?, &windows)?
+    };
     let (outcomes, decision) = turn(&basis, &house.rules, &watch.wishes, &watch.decide);
-    let id = store.commit(&TickCommit {
+    let id = house.store.lock().commit(&TickCommit {
         target: name,
         owner: &house.owner,
         now: snapshot.taken_at,

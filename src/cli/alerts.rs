@@ -156,9 +156,21 @@ fn told(store: &Store, alert: &Alert) -> anyhow::Result<String> {
 fn history(transitions: &[Transition]) -> String {
     let rows: Vec<Vec<String>> = transitions
         .iter()
-        .map(|t| vec![t.at.format("%F %TZ").to_string(), format!("{} -> {}", t.from, t.to), t.severity.to_string(), t.reason.to_string()])
+        .map(|t| {
+            vec![
+                t.at.format("%F %TZ").to_string(),
+                format!("{} -> {}", t.from, t.to),
+                t.severity.to_string(),
+                t.rule_hash.chars().take(12).collect(),
+                t.reason.to_string(),
+            ]
+        })
         .collect();
-    if rows.is_empty() { String::new() } else { format!("\nHistory\n{}", table::render(&["at", "state", "severity", "why"], &rows)) }
+    if rows.is_empty() {
+        String::new()
+    } else {
+        format!("\nHistory\n{}", table::render(&["at", "state", "severity", "rule text", "why"], &rows))
+    }
 }
 
 /// An alert that is over has left the book; its history has not.

@@ -1,8 +1,9 @@
 //! `run`: the service, or with `--once` what cron calls.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +13,7 @@ use tracing::{error, info};
 use super::shared::{block_on, installed_plugins, load_config, load_rules};
 use super::{EXIT_OVERLAP, term};
 use crate::app::house::{House, SharedStore};
+use crate::app::reload::{self, Watched};
 use crate::app::report::exit;
 use crate::app::{service, setup};
 use crate::clock::Clock;
@@ -19,6 +21,7 @@ use crate::config;
 use crate::deliver::channels::Terminal;
 use crate::deliver::render::Look;
 use crate::env::Env;
+use crate::plugin::Shelf;
 use crate::rules::check_overrides;
 use crate::store::Store;
 
@@ -49,22 +52,42 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = setup::store_path(&dir);
     let store = Store::open(&path).with_context(|| format!("the store `{}` cannot be opened", path.display()))?;
     let store = SharedStore::new(store);
-    let house = block_on(build(&args.config, &env, store.clone()))??;
-    if args.once { once(&house) } else { serve(&args.config, house, store, env) }
+    let source = Source { path: args.config.clone(), env, store };
+    let (house, watched) = block_on(source.build(None))??;
+    if args.once { once(&house) } else { serve(source, house, watched) }
 }
 
-/// Reads config and rules and builds the house; refuses what cannot be used as a whole.
-async fn build(path: &Path, env: &Env, store: SharedStore) -> anyhow::Result<House> {
-    let config = load_config(path, env)?;
-    let rules = load_rules(&config.rules.files, installed_plugins(Some(&config), env)?);
-    let problems = check_overrides(&rules.set, &config.rules.overrides, &path.display().to_string());
-    if let Some(problem) = problems.iter().find(|p| p.is_error()) {
-        bail!("{problem}");
-    }
-    let terminal =
-        Terminal { writer: Arc::new(Mutex::new(anstream::stdout())), look: Look { colour: term::colours(), width: term::width() } };
-    setup::house(&config, rules, store, env, Clock::System, &terminal).await
+/// What a house is built from, again and again.
+struct Source {
+    path: PathBuf,
+    env: Env,
+    store: SharedStore,
 }
+
+impl Source {
+    /// Reads config and rules and builds the house; refuses what cannot be used as a whole, and, when another house runs
+    /// already, changed rules that are broken or fail their own tests.
+    async fn build(&self, running: Option<&Watched>) -> anyhow::Result<(House, Watched)> {
+        let config = load_config(&self.path, &self.env)?;
+        let dir = config::state_dir(Some(&config), &self.env).context("the state folder cannot be used")?;
+        let watched = Watched::new(config.rules.files.clone(), Shelf::in_state(&dir).dir().to_path_buf());
+        let rules = load_rules(&config.rules.files, installed_plugins(Some(&config), &self.env)?);
+        if let Some(before) = running {
+            let tried = reload::trial(&rules, &config.rules.files, &watched.changed_since(before));
+            tried.map_err(|faults| anyhow::anyhow!("{}", faults.join("\n")))?;
+        }
+        let problems = check_overrides(&rules.set, &config.rules.overrides, &self.path.display().to_string());
+        if let Some(problem) = problems.iter().find(|p| p.is_error()) {
+            bail!("{problem}");
+        }
+        let terminal =
+            Terminal { writer: Arc::new(Mutex::new(anstream::stdout())), look: Look { colour: term::colours(), width: term::width() } };
+        Ok((setup::house(&config, rules, self.store.clone(), &self.env, Clock::System, &terminal).await?, watched))
+    }
+}
+
+/// How often the files of rules and plugins are looked at.
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
 
 fn once(house: &House) -> anyhow::Result<ExitCode> {
     let done = block_on(service::once(house))?;
@@ -76,7 +99,7 @@ fn once(house: &House) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn serve(path: &Path, house: House, store: SharedStore, env: Env) -> anyhow::Result<ExitCode> {
+fn serve(source: Source, house: House, mut watched: Watched) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("the runtime cannot start")?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
@@ -86,8 +109,9 @@ fn serve(path: &Path, house: House, store: SharedStore, env: Env) -> anyhow::Res
         let mut service = tokio::spawn(service::serve(current.clone(), stopped, reloaded));
         let (mut term, mut int, mut hup) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+        let mut looks = tokio::time::interval(LOOK_PAUSE);
         loop {
-            tokio::select! {
+            let wanted = tokio::select! {
                 _ = term.recv() => break,
                 _ = int.recv() => break,
                 // It only ends when it is told to: whoever started us has to know, and start us again.
@@ -95,14 +119,23 @@ fn serve(path: &Path, house: House, store: SharedStore, env: Env) -> anyhow::Res
                     ended.context("the service failed")?;
                     bail!("the service ended although nobody stopped it");
                 }
-                _ = hup.recv() => match build(path, &env, store.clone()).await {
-                    Ok(house) => {
-                        *current.write().await = Arc::new(house);
-                        reload.send_modify(|generation| *generation += 1);
-                        info!("reloaded");
-                    }
-                    Err(problem) => error!(problem = %super::shared::explain(&problem), "not reloaded; the old config stays"),
-                },
+                _ = hup.recv() => true,
+                _ = looks.tick() => watched.wants_reload(),
+            };
+            if !wanted {
+                continue;
+            }
+            match source.build(Some(&watched)).await {
+                Ok((house, anew)) => {
+                    *current.write().await = Arc::new(house);
+                    reload.send_modify(|generation| *generation += 1);
+                    watched = anew;
+                    info!("reloaded");
+                }
+                Err(problem) => {
+                    watched.refused();
+                    error!(problem = %super::shared::explain(&problem), "not reloaded; the old config and rules stay");
+                }
             }
         }
         info!("stopping: what is begun is finished");

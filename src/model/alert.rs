@@ -113,6 +113,22 @@ pub struct RuleHealth {
     pub reason: String,
     /// Errors in a row.
     pub errors: u32,
+    /// When the latest of them was, and the hash of the rule that it was of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<(DateTime<Utc>, String)>,
+}
+
+impl RuleHealth {
+    /// Errors in a row after which a plugin's rule is tried less often.
+    pub const RESTS_AFTER: u32 = 3;
+    /// Errors in a row after which it is quarantined: a person is told at once, and it is tried only now and then.
+    pub const QUARANTINED_AFTER: u32 = 10;
+
+    /// Whether it is quarantined.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.errors >= Self::QUARANTINED_AFTER
+    }
 }
 
 /// The latest notice of an episode that a channel was given, from the outbox.

@@ -39,6 +39,12 @@ impl Shelf {
         Self { dir: state_dir.join("plugins") }
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where compiled code is kept.
     #[must_use]
     pub fn compiled_dir(&self) -> PathBuf {

@@ -14,6 +14,7 @@ pub mod meta;
 mod missing;
 mod moment;
 mod overrides;
+mod rest;
 pub mod rhai;
 mod rule;
 mod set;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::meta::check_setting;
+use super::rest::resting;
 use super::{Rule, RuleFile};
 use crate::model::{
     Book, Catalog, Changes, Evaluation, Frame, Labels, MissingReason, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, RuleOverride,
@@ -136,6 +137,10 @@ fn evaluate(entry: &Entry, tick: &TickInput<'_>, overrides: &[&RuleOverride], su
         Ok(settings) => settings,
         Err(reason) => return Outcome::Error(reason),
     };
+    let health = tick.book.rules.get(&meta.id).filter(|_| meta.engine == "wasm" && !tick.evaluate_all);
+    if let Some(reason) = resting(&meta.hash, health, tick.every_s, tick.now) {
+        return Outcome::Skipped(reason);
+    }
     let (firing, active) = subjects.of_rule(&meta.id);
     let input = RuleInput {
         now: tick.now,
