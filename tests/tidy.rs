@@ -30,7 +30,8 @@ const ROOMS: &[(&str, May)] = &[
     ("model", May::Only(&["calendar", "problem"])),
     ("baseline", May::Only(&["model", "calendar", "problem"])),
     ("alert", May::Only(&["model", "calendar", "problem"])),
-    ("rules", May::Only(&["model", "calendar", "problem", "yaml"])),
+    ("rules", May::Only(&["model", "calendar", "problem", "text", "yaml"])),
+    ("plugin", May::OpenAnd(&["rules"])),
     ("collect", May::OpenAnd(&[])),
     ("store", May::OpenAnd(&[])),
     ("config", May::OpenAnd(&["deliver"])),
@@ -51,6 +52,7 @@ const LISTS: &[(&str, &[&str])] = &[
     ("src/model/action", &["quote"]),
     ("src/alert/suppress", &[]),
     ("src/cli", &["progress", "shared", "table", "term"]),
+    ("src/cli/plugin", &["author"]),
 ];
 
 /// The longest file that need not explain itself, in lines.

@@ -194,8 +194,8 @@ typedef struct {
 // The values of one need.
 typedef struct wire_column_t {
   // One value a row, in the order of the frame's rows. NaN is unknown. Flags are 1 and 0, times are seconds since
-  // 1970. A label or text column crosses as numbers that are equal exactly where the texts are; `host.text` has the
-  // words. Empty when an optional input is not there.
+  // 1970. A label or text column crosses as numbers that are equal exactly where the texts of that column are;
+  // numbers of two columns say nothing of each other. `host.text` has the words. Empty when an optional input is not there.
   plugin_list_f64_t   values;
   // Whether the input is there at all.
   bool   present;
@@ -307,7 +307,8 @@ typedef struct {
 typedef struct wire_evaluation_t {
   wire_list_finding_t   findings;
   // Rows of the rule's own frame that it could not judge: their alerts keep their state. Rows in which a required
-  // input is unknown need not be named: the host knows them, and passes over a finding about them.
+  // input is unknown need not be named: the host knows them, and passes over a finding about them. A rule about the
+  // whole server says `[0]`.
   plugin_list_u32_t   unknown;
   wire_list_entry_t   extra;
 } wire_evaluation_t;

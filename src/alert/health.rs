@@ -55,6 +55,11 @@ fn is_news(outcome: &Outcome) -> bool {
     }
 }
 
+/// Whether a rule is left alone when it keeps failing: only a plugin's, whose failures cost time and memory.
+fn rests(meta: &RuleMeta) -> bool {
+    meta.engine == "wasm"
+}
+
 /// The outcome of our own rule: a finding for each rule that has not come to an end for too long.
 pub(super) fn outcome(
     book: &Book,
@@ -68,20 +73,21 @@ pub(super) fn outcome(
         let health = health.get(&ended.meta.id)?;
         let lasted = now - health.unknown_since?;
         let subject = Labels::from_iter([("rule", ended.meta.id.as_str())]);
+        let quarantined = health.is_quarantined() && rests(&ended.meta);
         let tried = is_news(&ended.outcome);
         let known = || book.alerts.contains_key(&fingerprint(RULE_UNEVALUABLE, &config.target.name, &subject));
-        ((lasted >= patience || health.is_quarantined()) && (tried || known()))
-            .then(|| finding(subject, ended.meta.tier, health, lasted, config))
+        ((lasted >= patience || quarantined) && (tried || known()))
+            .then(|| finding(subject, &ended.meta, health, lasted, config))
     });
     RuleOutcome { meta: Arc::new(meta()), outcome: Outcome::Ok(Evaluation { findings: findings.collect(), ..Evaluation::default() }) }
 }
 
-fn finding(subject: Labels, tier: Tier, health: &RuleHealth, lasted: TimeDelta, config: &DecideConfig) -> Finding {
+fn finding(subject: Labels, meta: &RuleMeta, health: &RuleHealth, lasted: TimeDelta, config: &DecideConfig) -> Finding {
     Finding {
         // Advice that cannot be given hurts nobody.
-        severity: if tier == Tier::Advice { Severity::Info } else { Severity::Warning },
+        severity: if meta.tier == Tier::Advice { Severity::Info } else { Severity::Warning },
         summary: format!("rule `{}` cannot be judged: {}", subject.get("rule").unwrap_or_default(), health.reason),
-        detail: if health.is_quarantined() {
+        detail: if health.is_quarantined() && rests(meta) {
             format!(
                 "It failed {} times in a row and is quarantined: it is tried again now and then, and at once when it is changed.",
                 health.errors

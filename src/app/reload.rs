@@ -116,7 +116,7 @@ mod tests {
     use crate::app::plugins::Plugins;
     use crate::app::setup;
 
-    const RULE: &str = "rules:\n  - id: dead\n    title: dead rows\n    from: tables\n    when: dead > 10\n    summary: x\n";
+    const RULE: &str = "rules:\n  - id: dead\n    title: dead rows\n    from: tables\n    warning: dead > 10\n    summary: x\n";
     const TEST: &str = "rule: dead\nhealthy:\n  tables: {database: d, schema: s, table: t, dead: 0}\ncases:\n  - name: quiet\n    given: {tables: [{dead: 5}]}\n    expect: []\n";
 
     struct Folder(tempfile::TempDir);

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
     Alert, Book, Catalog, ColumnData, ColumnDef, ColumnKind, Cost, Coverage, DecideConfig, Decision, Finding, Fingerprint, Frame, FrameDef,
-    Labels, Notice, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Target, Transition, Unit,
+    Labels, Notice, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Target, Tier, Transition, Unit,
 };
 
 /// `name kind unit`, where the kind of a key column is `key`.
@@ -75,7 +75,27 @@ fn def(name: &str, columns: &str) -> FrameDef {
 
 /// What a rule declares that declares next to nothing.
 pub(super) fn meta() -> RuleMeta {
-    RuleMeta { id: "probe".into(), hash: "h".into(), ..crate::alert::rule_unevaluable() }
+    RuleMeta {
+        id: "probe".into(),
+        title: "a probe".into(),
+        category: "test".into(),
+        tier: Tier::Page,
+        pack: "page".into(),
+        enabled: true,
+        inputs: Vec::new(),
+        from: None,
+        settings: Vec::new(),
+        for_s: 0,
+        keep_firing_for_s: 0,
+        interval_s: 300,
+        labels: Labels::default(),
+        channels: Vec::new(),
+        runbook: String::new(),
+        fire_when_missing: false,
+        engine: "test".into(),
+        source: "r.yaml".into(),
+        hash: "h".into(),
+    }
 }
 
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {

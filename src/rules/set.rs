@@ -264,9 +264,9 @@ impl Subjects {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Coverage, Matchers, RuleHealth, SettingDef, SettingValue, Tier, Unit};
+    use crate::model::{Coverage, Matchers, RuleHealth, SettingDef, SettingValue, Unit};
     use crate::rules::check_overrides;
-    use crate::rules::fixtures::{at, catalog, tables};
+    use crate::rules::fixtures::{at, catalog, meta, tables};
 
     /// A rule that finds what its settings say, or breaks off.
     #[derive(Debug)]
@@ -311,24 +311,10 @@ mod tests {
             };
             let meta = RuleMeta {
                 id: (*id).into(),
-                title: "a probe".into(),
-                category: "test".into(),
-                tier: Tier::Page,
                 pack: if *id == "linty" { "lint".into() } else { "page".into() },
                 enabled: *id != "sleeping",
-                inputs: Vec::new(),
-                from: None,
                 settings: vec![factor],
-                for_s: 0,
-                keep_firing_for_s: 0,
-                interval_s: 300,
-                labels: Labels::default(),
-                channels: Vec::new(),
-                runbook: String::new(),
-                fire_when_missing: false,
-                engine: "test".into(),
-                source: "r.yaml".into(),
-                hash: "h".into(),
+                ..meta()
             };
             set.entries.insert((*id).into(), Entry::new(Box::new(Probe(meta)), &file, None));
         }
