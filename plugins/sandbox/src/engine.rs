@@ -20,6 +20,8 @@ const EPOCH_MS: u64 = 10;
 const CALLS: u32 = 16;
 /// Stack of one call, in bytes.
 const STACK_BYTES: usize = 512 << 10;
+/// Memory that a slot keeps between calls, in bytes: three columns of 100,000 tables and what is found in them.
+const RESIDENT_BYTES: usize = 8 << 20;
 /// Virtual memory a linear memory reserves, in bytes: all that 32 bits can address, so that no access is checked twice.
 const RESERVED_BYTES: u64 = 4 << 30;
 
@@ -143,7 +145,10 @@ fn pools() -> PoolingAllocationConfig {
         .max_tables_per_component(most.memories as u32)
         .max_tables_per_module(most.memories as u32)
         .table_elements(most.table_elements as usize)
-        .max_unused_warm_slots(CALLS);
+        // Pages that stay are zeroed instead of given back and faulted in anew: four times faster for a large frame. Calls
+        // come one after the other as a rule, so few slots are warm.
+        .linear_memory_keep_resident(RESIDENT_BYTES)
+        .max_unused_warm_slots(2);
     pools
 }
 
