@@ -1,6 +1,8 @@
 //! A component from a core module that carries the type of its world, as `wit-bindgen` leaves it: authors need no tool
 //! beside their compiler.
 
+use std::panic::catch_unwind;
+
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
@@ -32,6 +34,8 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, String> {
     if !tells_its_world {
         return Err("it has no section `component-type`, so it does not say of what world it is; build it with wit-bindgen".into());
     }
-    let encoder = ComponentEncoder::default().validate(true).module(module);
-    encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| one_line(&format!("{error:#}")))
+    // A damaged section makes the encoder panic; it has no state that could be left half-done.
+    let encoded = catch_unwind(|| ComponentEncoder::default().validate(true).module(module).and_then(|mut encoder| encoder.encode()));
+    let encoded = encoded.map_err(|_| "its section `component-type` makes no sense".to_string())?;
+    encoded.map_err(|error| one_line(&format!("{error:#}")))
 }
