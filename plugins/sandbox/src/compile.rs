@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::engine::TABLE_BYTES;
 use crate::words::one_line;
 use crate::{Engine, Refused, inspect};
 
@@ -11,16 +12,17 @@ use crate::{Engine, Refused, inspect};
 pub struct CompileLimits {
     /// CPU time in seconds.
     pub cpu_s: u64,
-    /// Address space in bytes: the pools of the engine reserve much of it without using it.
+    /// Memory in bytes, beside what an engine reserves.
     pub memory_bytes: u64,
 }
 
 impl CompileLimits {
     /// An interpreter made into a component takes 13 s; the file of an attack takes as long as it is let.
-    pub const DEFAULT: Self = Self { cpu_s: 120, memory_bytes: 3 << 30 };
+    pub const DEFAULT: Self = Self { cpu_s: 120, memory_bytes: 2 << 30 };
 }
 
-/// Lowers this process's limits for good: for the child that compiles. One that is lower already stays.
+/// Lowers this process's limits for good: for the child that compiles. One that is lower already stays. Whoever waits for
+/// the child must also end it by the clock: a process without memory may stand still and use no time at all.
 ///
 /// # Errors
 /// When the system does not let it.
@@ -31,7 +33,8 @@ pub fn lower_own_limits(limits: CompileLimits) -> std::io::Result<()> {
         setrlimit(resource, soft.min(most), hard.min(most))
     };
     lower(Resource::CPU, limits.cpu_s, limits.cpu_s + 1)?;
-    lower(Resource::DATA, limits.memory_bytes, limits.memory_bytes)?;
+    let data = limits.memory_bytes.saturating_add(TABLE_BYTES);
+    lower(Resource::DATA, data, data)?;
     lower(Resource::CORE, 0, 0)
 }
 
