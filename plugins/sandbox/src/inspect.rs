@@ -6,11 +6,11 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 use crate::words::one_line;
 
 /// Package of the contract.
-const PACKAGE: &str = "pgsteward:plugin/";
+pub(crate) const PACKAGE: &str = "pgsteward:plugin/";
 /// Largest file that is looked at, in bytes: an interpreter made into a component has 18 MB.
 const MOST_BYTES: usize = 64 << 20;
 /// Versions that a host of this build runs.
-pub(crate) const SUPPORTED: [&str; 1] = ["1.0"];
+const SUPPORTED: [&str; 1] = ["1.0"];
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub(crate) fn is_wasm(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// What wasmtime is set to run.
-fn features() -> WasmFeatures {
+pub(crate) fn features() -> WasmFeatures {
     WasmFeatures::default() - WasmFeatures::RELAXED_SIMD
 }
 
@@ -133,11 +133,10 @@ impl Inspection {
         }
         let rules = format!("{PACKAGE}rules@");
         let versions: Vec<&str> = self.exports.iter().filter_map(|name| name.strip_prefix(&rules)).collect();
-        let supported = |version: &&str| SUPPORTED.iter().any(|supported| version.starts_with(&format!("{supported}.")));
         match versions.first() {
             None => return Err(Refused::WrongWorld(list(&self.exports))),
             // A plugin may serve hosts of several versions.
-            Some(_) if versions.iter().any(supported) => {}
+            Some(_) if versions.iter().any(|version| is_supported(version)) => {}
             Some(_) => return Err(Refused::Version { found: one_line(&versions.join(", ")) }),
         }
         let own = |name: &String| ["host@", "types@"].iter().any(|part| name.starts_with(&format!("{PACKAGE}{part}")));
@@ -146,6 +145,12 @@ impl Inspection {
             None => Ok(Contract::V1),
         }
     }
+}
+
+/// Whether a host of this build runs that version, whatever its last number.
+pub(crate) fn is_supported(version: &str) -> bool {
+    let patch = version.rsplit_once('.').filter(|(minor, _)| SUPPORTED.contains(minor)).map(|(_, patch)| patch);
+    patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn list(names: &[String]) -> String {

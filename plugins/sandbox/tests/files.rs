@@ -9,7 +9,7 @@ use pgsteward_sandbox::{
     Component, Engine, Form, LoadError, Refused, compile, componentize, inspect, sections, with_sections, without_sections,
 };
 use proptest::prelude::*;
-use support::{Plugin, with_more, with_world};
+use support::{Plugin, with_more};
 use wasm_encoder::ComponentSection;
 
 /// Why a file is refused, by all that is done with it until it could run.
@@ -131,21 +131,36 @@ fn components_that_no_limit_could_let_run() {
 
 #[test]
 fn modules_that_cannot_become_components() {
-    let wit = include_str!("../../wit/v1/plugin.wit");
+    let refused = |module: &str| componentize(&wat::parse_str(module).unwrap()).unwrap_err();
     assert_eq!(componentize(b"hello").unwrap_err(), "it does not begin as a WASM file does");
+    assert_eq!(refused("(component)"), "it is no core module");
     assert_eq!(
-        componentize(&wat::parse_str(&Plugin::default().wat()).unwrap()).unwrap_err(),
-        "it has no section `component-type`, so it does not say of what world it is; build it with wit-bindgen"
+        refused("(module)"),
+        "it does not export `pgsteward:plugin/rules@1.0.0#evaluate` and its kind, so it is no pgsteward plugin"
     );
-    let importing = |name: &str| with_world(&Plugin::default().wat().replacen("(import", &format!("(import {name} (func)) (import"), 1), wit, "plugin");
     assert_eq!(
-        componentize(&importing(r#""wasi_snapshot_preview1" "fd_write""#)).unwrap_err(),
+        refused(&Plugin { version: "2.0.0", ..Plugin::default() }.wat()),
+        "it was built for version 2.0.0 of the plugin contract; this pgsteward supports 1.0"
+    );
+    let importing = |name: &str| refused(&Plugin::default().wat().replacen("(import", &format!("(import {name} (func)) (import"), 1));
+    assert_eq!(
+        importing(r#""wasi_snapshot_preview1" "fd_write""#),
         "it imports `wasi_snapshot_preview1.fd_write`, which no plugin gets; build for wasm32-unknown-unknown (Rust), without \
          stdio and files (C), or with `--stub-wasi` (JavaScript, Python)"
     );
-    assert!(componentize(&importing(r#""env" "puts""#)).unwrap_err().contains("failed to resolve import `env::puts`"));
-    assert!(componentize(&with_world("(module)", wit, "plugin")).unwrap_err().contains("failed to find export of interface"));
-    assert!(componentize(&Plugin::default().component()).is_err());
+    let env = importing(r#""env" "puts""#);
+    assert!(env.contains("failed to resolve import `env::puts`"), "{env}");
+    let other = refused(r#"(module (func (export "pgsteward:plugin/rules@1.0.0#evaluate") (result i32) (i32.const 0)))"#);
+    assert!(other.contains("type mismatch for function `evaluate`"), "{other}");
+}
+
+/// `wit-bindgen` leaves a description of the world, which need not be true.
+#[test]
+fn what_a_module_says_of_its_world_is_not_read() {
+    let mut module = wat::parse_str(Plugin::default().wat()).unwrap();
+    let section = wasm_encoder::CustomSection { name: "component-type:plugin".into(), data: b"nonsense".into() };
+    wasm_encoder::Section::append_to(&section, &mut module);
+    assert_eq!(componentize(&module).unwrap(), Plugin::default().component());
 }
 
 #[test]
@@ -221,7 +236,7 @@ fn whole_files() -> &'static [Vec<u8>; 2] {
     static FILES: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
     FILES.get_or_init(|| {
         let files = [("tests/a.test.yaml".to_string(), b"cases: []".to_vec()), ("README.md".to_string(), vec![b'#'; 300])];
-        [with_sections(&Plugin::default().component(), &files).unwrap(), Plugin::default().module()]
+        [with_sections(&Plugin::default().component(), &files).unwrap(), wat::parse_str(Plugin::default().wat()).unwrap()]
     })
 }
 

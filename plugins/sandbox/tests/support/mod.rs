@@ -57,25 +57,14 @@ impl Plugin<'_> {
         )
     }
 
-    /// The core module with the type of its world, as a compiler leaves it.
-    pub fn module(&self) -> Vec<u8> {
-        let contract = include_str!("../../../wit/v1/plugin.wit").replace("plugin@1.0.0", &format!("plugin@{}", self.version));
-        with_world(&self.wat(), &contract, "plugin")
-    }
-
+    /// The component, which names that version of the contract even if no host runs it.
     pub fn component(&self) -> Vec<u8> {
-        componentize(&self.module()).unwrap()
+        if !self.version.starts_with("1.0.") {
+            let ours = Self { version: "1.0.0", ..*self }.component();
+            return wat::parse_str(wasmprinter::print_bytes(ours).unwrap().replace("@1.0.0", &format!("@{}", self.version))).unwrap();
+        }
+        componentize(&wat::parse_str(self.wat()).unwrap()).unwrap()
     }
-}
-
-/// A core module with the type of a world of that contract.
-pub fn with_world(module: &str, wit: &str, world: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
-    let package = resolve.push_str("plugin.wit", wit).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8).unwrap();
-    module
 }
 
 /// The component with more text at its end.
