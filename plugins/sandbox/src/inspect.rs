@@ -37,7 +37,7 @@ pub struct Inspection {
     pub bytes: usize,
     /// SHA-256 of the file, hex.
     pub hash: String,
-    /// Names that the component imports; hostile text.
+    /// Names that the component imports, for a core module `module::name` of each import; hostile text.
     pub imports: Vec<String>,
     /// Names that it exports; hostile text.
     pub exports: Vec<String>,
@@ -96,6 +96,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refused> {
             Payload::Version { encoding: Encoding::Component, .. } if depth == 0 => found.form = Form::Component,
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ImportSection(section) if depth == 0 && found.form == Form::Module => {
+                for import in section.into_imports() {
+                    let import = import.map_err(not_wasm)?;
+                    found.imports.push(format!("{}::{}", import.module, import.name));
+                }
+            }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     found.imports.push(import.map_err(not_wasm)?.name.name.to_string());
