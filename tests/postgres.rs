@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use pgsteward::app::oneshot::{self, OneShot};
 use pgsteward::app::setup;
 use pgsteward::clock::Clock;
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, SweepRequest, metrics, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Kept, Surroundings, SweepRequest, metrics, sweep};
 use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
 use pgsteward::demo::{Cluster, sick};
 use pgsteward::model::{Frame, MissingReason, Outcome, Reading, Snapshot, Target};
@@ -34,9 +34,10 @@ async fn look_at(endpoint: &Endpoint, connect_timeout_ms: u64) -> Snapshot {
         budget: &Budget { lock_timeout_ms: 1_000, statement_timeout_ms: 30_000, connect_timeout_ms, ..Budget::default() },
         carried: &BTreeMap::new(),
         now: DateTime::<Utc>::UNIX_EPOCH,
+        every_s: 60,
         all_due: true,
     };
-    sweep(&request).await
+    sweep(&request, &mut Kept::default()).await
 }
 
 /// Frames that are missing, with the reason.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, ROLE_IN_GRANT, Surroundings, SweepRequest, probe, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Kept, ROLE_IN_GRANT, Surroundings, SweepRequest, probe, sweep};
 use pgsteward::model::{
     ColumnDef, ColumnKind, CostClass, Frame, FrameDef, Metric, MissingReason, Need, Role, Scope, Sensitivity, Snapshot, Target, Unit,
 };
@@ -86,8 +86,21 @@ async fn read_with(
 ) -> Snapshot {
     let target = Target { name: "test".into(), ..Target::default() };
     let databases = Databases::Only(databases.iter().map(|name| (*name).to_string()).collect());
-    sweep(&SweepRequest { target: &target, endpoint: &endpoint(dsn), databases: &databases, metrics, budget, carried, now, all_due: false })
-        .await
+    sweep(
+        &SweepRequest {
+            target: &target,
+            endpoint: &endpoint(dsn),
+            databases: &databases,
+            metrics,
+            budget,
+            carried,
+            now,
+            every_s: 60,
+            all_due: false,
+        },
+        &mut Kept::default(),
+    )
+    .await
 }
 
 fn now() -> DateTime<Utc> {
