@@ -4,6 +4,8 @@
 
 #[path = "postgres/collect.rs"]
 mod collect;
+#[path = "postgres/kept.rs"]
+mod kept;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,20 +161,20 @@ macro_rules! majors {
 
 majors!(every_metric_on_14 14, every_metric_on_15 15, every_metric_on_16 16, every_metric_on_17 17, every_metric_on_18 18);
 
-/// The cases of `postgres/collect.rs`, each on the shared cluster of the newest major.
-macro_rules! sweeps {
-    ($($case:ident),+) => {
-        mod a_sweep {
+/// The cases of one file under `postgres/`, each on the shared cluster of the newest major.
+macro_rules! cases {
+    ($module:ident of $file:ident: $($case:ident),+) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let server = super::support::server(super::support::newest()).await;
-                super::collect::$case(&server.superuser("postgres")).await;
+                super::$file::$case(&server.superuser("postgres")).await;
             })+
         }
     };
 }
 
-sweeps!(
+cases!(a_sweep of collect:
     reads_the_server_and_each_database,
     one_failure_never_harms_the_others,
     a_locked_relation_costs_its_own_database_only,
@@ -181,6 +183,14 @@ sweeps!(
     a_connection_lost_in_mid_sweep_keeps_what_was_read,
     limits_hold_and_are_said,
     the_probe_knows_server_role_and_databases
+);
+
+cases!(a_session of kept:
+    serves_sweep_after_sweep_and_rests_in_no_transaction,
+    that_died_at_rest_is_replaced_in_the_same_sweep,
+    that_did_not_answer_in_time_is_not_used_again,
+    that_has_grown_is_let_go,
+    of_another_database_rests_while_the_budget_has_room
 );
 
 /// Needs a server that asks for passwords, so it has one of its own.

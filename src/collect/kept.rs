@@ -1,9 +1,9 @@
 //! Sessions that rest between two sweeps of one target, so that the next one finds the server's catalogue caches warm.
 //!
 //! A sweep takes a session from here or opens one, and puts it to rest when it is done; the caller owns them and closes
-//! them. A new session costs the server a process, a login and, with many tables, tens of milliseconds for filling its
-//! caches. What rests holds no transaction and no snapshot. It is given up when it is old, so that a changed password,
-//! address or role is noticed, or when its memory has grown: caches of a backend never shrink.
+//! them. With many tables the first look of a new session costs the server tens of milliseconds for filling its caches.
+//! What rests holds no transaction and no snapshot. It is given up when it is old, so that a name that now leads to
+//! another server is followed, or when its memory has grown: caches of a backend never shrink.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::cost::Meter;
 use super::session::Session;
 
 /// How long a session serves.
-const OLDEST: Duration = Duration::from_secs(3600);
+const OLDEST: Duration = Duration::from_secs(1800);
 
 /// Bytes in memory contexts with which a backend is let go. The caches for 10,000 tables and 20,000 indexes stay far below;
 /// a question of somebody's own may fill more.
@@ -54,6 +54,11 @@ impl Kept {
         } else {
             self.0.push(session);
         }
+    }
+
+    /// How many rest.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Closes what is more than `at_most`, those first that came to rest first.

@@ -1,10 +1,10 @@
 //! One sweep: connect, find out what the server is, ask what is due, database by database, and say of the rest why not.
 //!
 //! It never fails. The first session is for what concerns the whole server and its own database, then comes one for each
-//! further database, closed before the next is opened, so that the private memory of our backends stays bounded. Two kinds
-//! are left to `kept` and the next sweep: the first, and those of databases that hold an extension for the whole server,
-//! since every tick needs them. Each metric is its own transaction: what one runs into is not the others' trouble. After a
-//! connection is lost, what was read stays; a kept one that has died while it rested is replaced at once.
+//! further database, closed before the next is opened, so that the private memory of our backends stays bounded. The first
+//! is left to `kept` and the next sweep, and others as far as the budget has room. Each metric is its own transaction: what
+//! one runs into is not the others' trouble. After a connection is lost, what was read stays; one that died at rest is
+//! replaced at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     async fn run(&mut self) -> Result<Server, ConnectError> {
         let endpoint = self.request.endpoint;
-        let session = self.session(endpoint.database()).await?;
+        let session = self.first_session().await?;
         let asked = Capabilities::ask(&session, &mut self.meter, self.request.now, self.since).await;
         let mut found = match asked {
             Ok(found) => found,
@@ -117,25 +117,51 @@ impl<'a> Sweep<'a> {
         Ok(found.server)
     }
 
-    /// The session of the last sweep when it still answers, else a new one.
-    async fn session(&mut self, database: &str) -> Result<Session, ConnectError> {
+    /// Each sweep logs in, since a server that lets nobody in is down for everybody else, whatever an old session still
+    /// hears. Once in, the session of the last sweep is preferred where it answers.
+    async fn first_session(&mut self) -> Result<Session, ConnectError> {
         let SweepRequest { endpoint, budget, .. } = self.request;
-        if let Some(session) = self.kept.take(database, budget, &mut self.meter).await {
-            return Ok(session);
+        self.kept.make_room(budget.connections.saturating_sub(1)).await;
+        let new = Session::open(endpoint, endpoint.database(), budget, &mut self.meter).await?;
+        let (used, spare) = match self.kept.take(endpoint.database(), budget, &mut self.meter).await {
+            None => return Ok(new),
+            Some(kept) if kept.address == new.address => (kept, new),
+            // The server that answers first has changed.
+            Some(kept) => (new, kept),
+        };
+        spare.close().await;
+        Ok(used)
+    }
+
+    /// A session for another database; the first one stays open beside it.
+    async fn further_session(&mut self, database: &str) -> Result<Session, ConnectError> {
+        let SweepRequest { endpoint, budget, .. } = self.request;
+        if let Some(kept) = self.kept.take(database, budget, &mut self.meter).await {
+            return Ok(kept);
         }
-        // The new one, and the first, which is open while the others are visited.
-        let open = 1 + usize::from(database != endpoint.database());
-        self.kept.make_room(budget.connections.saturating_sub(open)).await;
+        self.kept.make_room(budget.connections.saturating_sub(2)).await;
         Session::open(endpoint, database, budget, &mut self.meter).await
     }
 
-    /// Leaves a session to the next sweep, unless it is of no more use. It counts as lost when no answer came in time, since
-    /// its last transaction may still be running.
-    async fn leave(&mut self, session: Session, found: &Capabilities, is_wanted: bool) {
-        if is_wanted && self.lost.is_none() {
-            self.kept.rest(session, found, &mut self.meter).await;
+    /// Leaves a session of another database to the next sweep while the budget has room beside the first one and one for
+    /// going through the rest. A home, which every tick needs, takes the place of another.
+    async fn leave(&mut self, session: Session, found: &Capabilities, is_home: bool) {
+        let room = self.request.budget.connections.saturating_sub(2);
+        if is_home {
+            self.kept.make_room(room.saturating_sub(1)).await;
+        }
+        if self.kept.len() < room {
+            self.rest(session, found).await;
         } else {
             session.close().await;
+        }
+    }
+
+    /// Puts a session to rest, unless something did not answer in time: its last transaction may still be running.
+    async fn rest(&mut self, session: Session, found: &Capabilities) {
+        match self.lost {
+            None => self.kept.rest(session, found, &mut self.meter).await,
+            Some(_) => session.close().await,
         }
     }
 
@@ -305,7 +331,7 @@ impl<'a> Sweep<'a> {
             }
         }
         if let Some(session) = first {
-            self.leave(session, found, true).await;
+            self.rest(session, found).await;
         }
         self.refuse_unknown(found, jobs);
     }
@@ -324,7 +350,7 @@ impl<'a> Sweep<'a> {
                 .with_remedy("raise budget.max_databases"));
         }
         *visited += 1;
-        self.session(&database.name).await.map_err(|refusal| {
+        self.further_session(&database.name).await.map_err(|refusal| {
             let missing = refusal.to_missing();
             if !refusal.answered {
                 self.lost = Some(missing.clone());
