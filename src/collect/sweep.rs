@@ -157,11 +157,13 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Puts a session to rest, unless something did not answer in time: its last transaction may still be running.
+    /// Puts a session to rest, unless something did not answer in time: its last transaction may still be running. Where one
+    /// connection is all, the next login needs it.
     async fn rest(&mut self, session: Session, found: &Capabilities) {
-        match self.lost {
-            None => self.kept.rest(session, found, &mut self.meter).await,
-            Some(_) => session.close().await,
+        if self.lost.is_none() && self.request.budget.connections > 1 {
+            self.kept.rest(session, found, &mut self.meter).await;
+        } else {
+            session.close().await;
         }
     }
 

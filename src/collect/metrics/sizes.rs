@@ -3,8 +3,8 @@
 //! `pg_database_size()` looks at every file (1.4 µs for each, 70 ms for the 50,000 of 10,000 tables), and in the other
 //! databases' folders too. So it is asked only for the database that the session is in, and only while its catalogue is small.
 //! In a large one the pages of all relations are added up, which is twenty times cheaper: as last counted by vacuum, analyze
-//! or an index build, so it lags behind, and maps of free space are left out. The step from one to the other, where
-//! `estimated` changes, is no growth.
+//! or an index build, so it lags behind, and maps of free space are left out; the catalogues that all databases share are in
+//! it. The step from one to the other, where `estimated` changes, is no growth.
 
 use super::build::{OLDEST, by_version, each_database, flag, frame, gauge, label};
 use crate::model::{Metric, Unit};
@@ -16,9 +16,8 @@ SELECT CASE WHEN c.relations <= 5000 THEN pg_catalog.pg_database_size(d.oid)::fl
        c.relations > 5000 AS estimated
   FROM pg_catalog.pg_database AS d
  CROSS JOIN (SELECT pg_catalog.count(*) AS relations,
-                    pg_catalog.sum(GREATEST(r.relpages, 0))::float8 AS pages
-               FROM pg_catalog.pg_class AS r
-              WHERE NOT r.relisshared) AS c
+                    pg_catalog.sum(r.relpages)::float8 AS pages
+               FROM pg_catalog.pg_class AS r) AS c
  WHERE d.datname = pg_catalog.current_database()
 ";
 
