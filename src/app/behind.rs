@@ -179,6 +179,7 @@ mod tests {
             to,
             reason: Reason::Cleared,
             summary: String::new(),
+            rule_hash: String::new(),
             at: at(s),
         }
     }
