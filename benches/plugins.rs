@@ -13,7 +13,6 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use pgsteward::collect::metrics;
 use pgsteward::model::*;
-use pgsteward::rules::Rule;
 use pgsteward::rules::wasm::{Plugin, WasmRule, describe};
 use pgsteward_sandbox::{Component, Engine, Limits, compile, inspect};
 

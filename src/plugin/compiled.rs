@@ -1,13 +1,14 @@
 //! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write.
 //!
 //! It is made in a child process that lowers its own CPU and memory limits first, because nothing else bounds what
-//! compiling a hostile file takes. The child only computes, so its CPU limit is also its end.
+//! compiling a hostile file takes. Its CPU limit ends it as a rule, a wall time in any case.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pgsteward_sandbox::{CompileLimits, Component, Engine, LoadError, compile, lower_own_limits};
 
@@ -96,9 +97,24 @@ impl Compiled {
     }
 }
 
+/// Longest wall time of a child, several times its CPU limit.
+const WALL: Duration = Duration::from_secs(600);
+/// How often it is looked after.
+const LOOK: Duration = Duration::from_millis(10);
+
 fn child(program: &Path, from: &Path, to: &Path) -> Result<(), PluginError> {
-    let ran = Command::new(program).args(["plugin", "compile"]).arg(from).arg(to).env_clear().output();
-    let ran = ran.map_err(|error| PluginError::Compile(format!("`{}` cannot be started: {error}", program.display())))?;
+    let broken = |error| PluginError::Compile(format!("`{}` cannot be run: {error}", program.display()));
+    let mut command = Command::new(program);
+    command.args(["plugin", "compile"]).arg(from).arg(to).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(broken)?;
+    let mut left = WALL;
+    while child.try_wait().map_err(broken)?.is_none() && !left.is_zero() {
+        std::thread::sleep(LOOK);
+        left = left.saturating_sub(LOOK);
+    }
+    // One that stands still, as a process without memory can, does not end by its CPU limit; one that has ended does not mind.
+    child.kill().map_err(broken)?;
+    let ran = child.wait_with_output().map_err(broken)?;
     if ran.status.success() {
         return Ok(());
     }
