@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What looking costs, on a small and a big server: CPU and memory of `check`, CPU of the server, bytes on the wire, and
-the private memory of the backend that is asked. Needs a release build, PostgreSQL server binaries with pg_stat_statements,
+"""What looking costs, on a small and a big server: CPU and memory of `check` and of a service, CPU of the server, bytes on
+the wire, and the private memory of the backend that is asked. Needs a release build, PostgreSQL server binaries with pg_stat_statements,
 psql, and Linux; with CHECK_POSTGRES=/path/to/check_postgres.pl its actions run between ours.
 
 usage: benches/servers.py PG_BINDIR [small|big|all]     (as root the server runs as `postgres`)
@@ -13,6 +13,9 @@ LAB = tempfile.mkdtemp(prefix='pgsteward-bench-')
 os.chmod(LAB, 0o755)
 DATA, PORT, TICK = f'{LAB}/data', 55977, os.sysconf('SC_CLK_TCK')
 median = statistics.median
+# Frames that are not due at every tick, and those of them that cost most.
+RARE = ['tables', 'indexes', 'sizes', 'sequences', 'statement_texts', 'settings', 'extensions', 'freeze', 'io', 'temp', 'wal']
+HEAVY = ['tables', 'indexes', 'sizes', 'statement_texts']
 
 
 def as_server(*command):
@@ -130,7 +133,7 @@ def private_mb(stop, peak):
                     peak[0] = max(peak[0], int(re.search(r'RssAnon:\s+(\d+)', open(f'/proc/{child}/status').read())[1]) / 1024)
             except (OSError, TypeError):
                 pass
-        time.sleep(0.002)
+        time.sleep(0.005)
 
 
 def small():
@@ -155,44 +158,72 @@ def small():
               f'{sum(each.values()):.0f} ms, {median(t[1] for times in theirs.values() for t in times):.1f} MB')
 
 
+def ours_ms(pid):
+    """CPU of all threads of a process so far."""
+    return sum(int(open(f'/proc/{pid}/task/{t}/schedstat').read().split()[0]) for t in os.listdir(f'/proc/{pid}/task')) / 1e6
+
+
+def ticks(proxy, count, collect):
+    """The first ticks of a service with an empty store: for each the server's CPU in ms, MB on the wire, MB of private
+    memory of the backend, and our CPU in ms and memory in MB."""
+    config = f'{LAB}/config.yaml'
+    shutil.rmtree(f'{LAB}/state', ignore_errors=True)
+    with open(config, 'w') as out:
+        out.write(f"""version: 1
+state_dir: {LAB}/state
+targets: [{{name: big, dsn: "host=127.0.0.1 port={proxy.port} user=steward dbname=big sslmode=disable", budget: {{server_cpu: 100%, connections: 3, statement_timeout: 20s, lock_timeout: 100ms}}}}]
+schedule: {{every: 4s, collect: {{{collect}}}}}
+channels: {{journal: {{kind: log, file: {LAB}/alerts.jsonl}}}}
+""")
+    stop, peak = threading.Event(), [0.0]
+    watcher = threading.Thread(target=private_mb, args=(stop, peak))
+    watcher.start()
+    sent, before, ours = proxy.sent, server_ms(), 0.0
+    service = subprocess.Popen([OURS, 'run', '--config', config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    samples = []
+    for line in service.stderr:
+        if ' tick ' not in line or 'reached=true' not in line:
+            continue
+        time.sleep(0.5)
+        now, bytes_now, ours_now = server_ms(), proxy.sent, ours_ms(service.pid)
+        memory = int(re.search(r'VmHWM:\s+(\d+)', open(f'/proc/{service.pid}/status').read())[1]) / 1024
+        samples.append((now - before, (bytes_now - sent) / 1e6, peak[0], ours_now - ours, memory))
+        before, sent, ours, peak[0] = now, bytes_now, ours_now, 0.0
+        if len(samples) == count:
+            break
+    service.terminate()
+    service.wait()
+    stop.set()
+    watcher.join()
+    return samples
+
+
+def show(name, samples):
+    cost = [median(s[i] for s in samples) for i in range(5)]
+    spread = f'{min(s[0] for s in samples):.0f} to {max(s[0] for s in samples):.0f}'
+    print(f'   {name}, median of {len(samples)}: server {cost[0]:.0f} ms CPU ({spread}), {cost[1]:.2f} MB on the wire, '
+          f'backend {max(s[2] for s in samples):.1f} MB private at most; ours {cost[3]:.0f} ms CPU, {cost[4]:.0f} MB')
+
+
 def big():
     tables('big', 10_000)
     print(f'big (10,000 tables, 20,000 indexes, {statements("big", 5000)} statements)')
     proxy = Proxy()
-    config = f'{LAB}/config.yaml'
-    with open(config, 'w') as out:
-        out.write(f"""version: 1
-state_dir: {LAB}/state
-targets: [{{name: big, dsn: "host=127.0.0.1 port={proxy.port} user=steward dbname=big sslmode=disable", budget: {{server_cpu: 50%, connections: 3, statement_timeout: 20s, lock_timeout: 100ms}}}}]
-schedule: {{every: 60s}}
-channels: {{journal: {{kind: log, file: {LAB}/alerts.jsonl}}}}
-""")
-    full, usual = [], []
-    for attempt in range(6):
-        shutil.rmtree(f'{LAB}/state', ignore_errors=True)
-        for samples in (full, usual):
-            stop, peak = threading.Event(), [0.0]
-            watcher = threading.Thread(target=private_mb, args=(stop, peak))
-            watcher.start()
-            sent, before = proxy.sent, server_ms()
-            process = run(OURS, 'run', '--once', '--config', config)
-            time.sleep(0.3)
-            after = server_ms()
-            stop.set()
-            watcher.join()
-            if attempt:  # the first one warms the server's caches
-                samples.append((after - before, (proxy.sent - sent) / 1e6, peak[0], *process))
-    for name, samples in (('everything due', full), ('the next tick, a moment later', usual)):
-        cost = [median(s[i] for s in samples) for i in range(5)]
-        print(f'   {name}: server {cost[0]:.0f} ms CPU, {cost[1]:.2f} MB on the wire, backend {cost[2]:.1f} MB private; '
-              f'ours {cost[3]:.0f} ms CPU, {cost[4]:.0f} MB')
-    times = []
-    for _ in range(6):
-        before = server_ms()
-        psql('SELECT sum(pg_database_size(oid)) FROM pg_database', 'big')
-        time.sleep(0.2)
-        times.append(server_ms() - before)
-    print(f'   of it pg_database_size (frame `sizes`, due every 15 minutes), with a psql of its own: {median(times[1:]):.0f} ms')
+    everything = ', '.join(f'{name}: 1s' for name in RARE)
+    first, kept, usual = [], [], []
+    ticks(proxy, 1, everything)  # warms the server's caches
+    for _ in range(5):
+        new, _, *warm = ticks(proxy, 5, everything)
+        first.append(new)
+        kept += warm
+    for _ in range(2):
+        usual += ticks(proxy, 8, '')[2:]
+    show('everything due, new sessions (the first tick)', first)
+    show('everything due, in kept sessions', kept)
+    show('a usual tick, in kept sessions', usual)
+    for name in HEAVY:
+        without = [s for _ in range(2) for s in ticks(proxy, 5, ', '.join(f'{n}: 1s' for n in RARE if n != name))[2:]]
+        print(f'   of it `{name}`: {median(s[0] for s in kept) - median(s[0] for s in without):.0f} ms')
 
 
 try:

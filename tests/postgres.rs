@@ -4,6 +4,8 @@
 
 #[path = "postgres/collect.rs"]
 mod collect;
+#[path = "postgres/kept.rs"]
+mod kept;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +14,7 @@ use chrono::{DateTime, Utc};
 use pgsteward::app::oneshot::{self, OneShot};
 use pgsteward::app::setup;
 use pgsteward::clock::Clock;
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, SweepRequest, metrics, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Kept, Surroundings, SweepRequest, metrics, sweep};
 use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
 use pgsteward::demo::{Cluster, sick};
 use pgsteward::model::{Frame, MissingReason, Outcome, Reading, Snapshot, Target};
@@ -34,9 +36,10 @@ async fn look_at(endpoint: &Endpoint, connect_timeout_ms: u64) -> Snapshot {
         budget: &Budget { lock_timeout_ms: 1_000, statement_timeout_ms: 30_000, connect_timeout_ms, ..Budget::default() },
         carried: &BTreeMap::new(),
         now: DateTime::<Utc>::UNIX_EPOCH,
+        every_s: 60,
         all_due: true,
     };
-    sweep(&request).await
+    sweep(&request, &mut Kept::default()).await
 }
 
 /// Frames that are missing, with the reason.
@@ -158,20 +161,20 @@ macro_rules! majors {
 
 majors!(every_metric_on_14 14, every_metric_on_15 15, every_metric_on_16 16, every_metric_on_17 17, every_metric_on_18 18);
 
-/// The cases of `postgres/collect.rs`, each on the shared cluster of the newest major.
-macro_rules! sweeps {
-    ($($case:ident),+) => {
-        mod a_sweep {
+/// The cases of one file under `postgres/`, each on the shared cluster of the newest major.
+macro_rules! cases {
+    ($module:ident of $file:ident: $($case:ident),+) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let server = super::support::server(super::support::newest()).await;
-                super::collect::$case(&server.superuser("postgres")).await;
+                super::$file::$case(&server.superuser("postgres")).await;
             })+
         }
     };
 }
 
-sweeps!(
+cases!(a_sweep of collect:
     reads_the_server_and_each_database,
     one_failure_never_harms_the_others,
     a_locked_relation_costs_its_own_database_only,
@@ -180,6 +183,14 @@ sweeps!(
     a_connection_lost_in_mid_sweep_keeps_what_was_read,
     limits_hold_and_are_said,
     the_probe_knows_server_role_and_databases
+);
+
+cases!(a_session of kept:
+    serves_sweep_after_sweep_and_rests_in_no_transaction,
+    that_died_at_rest_is_replaced_in_the_same_sweep,
+    that_did_not_answer_in_time_is_not_used_again,
+    that_has_grown_is_let_go,
+    of_another_database_rests_while_the_budget_has_room
 );
 
 /// Needs a server that asks for passwords, so it has one of its own.

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use pgsteward::clock::Clock;
 use pgsteward::demo::Cluster;
-use pgsteward::demo::cluster::{self, STEWARD};
+use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
 use pgsteward::store::{AttemptOutcome, Store};
 use support::service::{Service, wait_for};
 
@@ -265,6 +265,54 @@ async fn a_server_that_goes_away_is_told_holds_the_rest_and_is_told_again_when_i
     });
     assert!(!place.is_told("instance_restarted", "resolved"));
     assert_eq!(service.stop(), 0);
+}
+
+/// Processes of our sessions under that name.
+async fn ours(eye: &tokio_postgres::Client, name: &str) -> Vec<i32> {
+    let rows = eye.query("SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY pid", &[&name]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Waits until the sessions under that name are as wanted.
+async fn ours_become(eye: &tokio_postgres::Client, name: &str, wanted: impl Fn(&[i32]) -> bool) -> Vec<i32> {
+    for _ in 0..400 {
+        let found = ours(eye, name).await;
+        if wanted(&found) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("our sessions have stayed {:?}", ours(eye, name).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_serves_tick_after_tick_is_replaced_when_ended_and_gone_after_reload_and_stop() {
+    let (place, name) = (Place::new(), "pgsteward kept");
+    let server = support::server(support::newest()).await;
+    let eye = support::connect(&server.cluster.config("postgres", SUPERUSER)).await;
+    place.config(&[("a", &format!("{} application_name=kept", server.steward("postgres")))], "1s", "");
+    let service = place.service();
+    let tick = |from: usize| service.says(&["tick", "target_name=\"a\"", "reached="], from) + 1;
+    let second = tick(tick(0));
+    let first = ours(&eye, name).await;
+    assert_eq!(first.len(), 1);
+    let third = tick(second);
+    assert_eq!(ours(&eye, name).await, first, "the same backend");
+
+    eye.execute("SELECT pg_terminate_backend($1)", &[&first[0]]).await.unwrap();
+    let fifth = tick(tick(third));
+    let replaced = ours(&eye, name).await;
+    assert!(replaced.len() == 1 && replaced != first, "{replaced:?} after {first:?}");
+
+    service.signal("HUP");
+    let reloaded = service.says(&["INFO", "reloaded"], fifth);
+    tick(reloaded);
+    let renewed = ours_become(&eye, name, |now| now.len() == 1 && now != replaced).await;
+    let logged = service.logged.lock().unwrap().join("\n");
+    assert!(!logged.contains("reached=false"), "no tick was lost to a session that had died: {logged}");
+    assert_eq!(service.stop(), 0);
+    ours_become(&eye, name, |now| now.is_empty()).await;
+    assert_ne!(renewed, first);
 }
 
 /// Frozen, as behind a dead disk or a firewall that drops: connections open and nobody answers.

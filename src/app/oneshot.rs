@@ -13,7 +13,7 @@ use super::report::{Earlier, Report};
 use super::tick::basis;
 use super::turn::{Basis, turn};
 use crate::clock::Clock;
-use crate::collect::{ROLE_IN_GRANT, Sample, SweepRequest, sweep};
+use crate::collect::{Kept, ROLE_IN_GRANT, Sample, SweepRequest, sweep};
 use crate::model::{Book, ColumnKind, Frame, Metric, Snapshot};
 use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
@@ -52,7 +52,9 @@ pub async fn look(shot: &OneShot<'_>) -> Result<(Basis, Earlier), StoreError> {
         let age_s = seconds_between(&stored, shot.clock);
         if age_s <= STORED_AT_MOST_S && stored.server.is_some() {
             (shot.progress)("reading");
-            let snapshot = Arc::new(sample(shot, shot.metrics).await);
+            let mut kept = Kept::default();
+            let snapshot = Arc::new(sample(shot, shot.metrics, &mut kept).await);
+            kept.close().await;
             let basis = basis(store, snapshot, store.book(name)?, &shot.rules.windows())?;
             return Ok((basis, Earlier::Stored(age_s)));
         }
@@ -64,14 +66,16 @@ pub async fn look(shot: &OneShot<'_>) -> Result<(Basis, Earlier), StoreError> {
 pub async fn two_samples(shot: &OneShot<'_>) -> Sample {
     (shot.progress)("first sample");
     let counting: Vec<Metric> = shot.metrics.iter().filter(|m| has_counters(m)).cloned().collect();
-    let previous = sample(shot, &counting).await;
+    let mut kept = Kept::default();
+    let previous = sample(shot, &counting, &mut kept).await;
     if previous.server.is_none() {
         return Sample::new(previous, BTreeMap::new());
     }
     (shot.progress)(&format!("waiting {} for the second sample", pgsteward_helpers::span(shot.interval_s)));
     tokio::time::sleep(Duration::from_secs_f64(shot.interval_s)).await;
     (shot.progress)("second sample");
-    let mut snapshot = sample(shot, shot.metrics).await;
+    let mut snapshot = sample(shot, shot.metrics, &mut kept).await;
+    kept.close().await;
     let (cost, first) = (&mut snapshot.cost, previous.cost);
     cost.server_ms += first.server_ms;
     cost.queries += first.queries;
@@ -113,7 +117,7 @@ pub fn grants(metrics: &[Metric]) -> BTreeMap<String, String> {
         .collect()
 }
 
-async fn sample(shot: &OneShot<'_>, metrics: &[Metric]) -> Snapshot {
+async fn sample(shot: &OneShot<'_>, metrics: &[Metric], kept: &mut Kept) -> Snapshot {
     let watch = shot.watch;
     let request = SweepRequest {
         target: &watch.target,
@@ -123,9 +127,10 @@ async fn sample(shot: &OneShot<'_>, metrics: &[Metric]) -> Snapshot {
         budget: &watch.budget,
         carried: &BTreeMap::new(),
         now: shot.clock.now(),
+        every_s: watch.decide.every_s,
         all_due: true,
     };
-    let mut snapshot = sweep(&request).await;
+    let mut snapshot = sweep(&request, kept).await;
     privacy::apply(&mut snapshot, watch.statement_text);
     snapshot
 }

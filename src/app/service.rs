@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use super::house::{House, Watch};
 use super::tick::tick;
+use crate::collect::Kept;
 use crate::deliver::{DrainBudget, DrainReport, drain};
 use crate::model::{Outcome, Severity, State};
 use crate::store::StoreError;
@@ -42,7 +43,10 @@ pub async fn once(house: &House) -> OnceDone {
     // What an earlier run left comes first.
     deliver(house, ONCE_DRAIN / 3).await;
     for watch in &house.watches {
-        match run_tick(house, watch).await {
+        let mut kept = Kept::default();
+        let ran = run_tick(house, watch, &mut kept).await;
+        kept.close().await;
+        match ran {
             Ok(()) => done.ticked += 1,
             Err(StoreError::LeaseHeld { .. }) => done.overlapped += 1,
             Err(_) => done.failed += 1,
@@ -93,6 +97,7 @@ async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<
     let every = Duration::from_secs(watch.decide.every_s.max(1));
     let offset = if house.spread { every.mul_f64(index as f64 / house.watches.len().max(1) as f64) } else { Duration::ZERO };
     let mut next = tokio::time::Instant::now() + offset;
+    let mut kept = Kept::default();
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
@@ -103,12 +108,13 @@ async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<
             break;
         }
         // Already logged; the next tick tries again.
-        drop(run_tick(&house, watch).await);
+        drop(run_tick(&house, watch, &mut kept).await);
         next = (next + every).max(tokio::time::Instant::now());
         if *stop.borrow() || *reloads.borrow() != generation {
             break;
         }
     }
+    kept.close().await;
     release(&house, watch);
 }
 
@@ -127,9 +133,9 @@ async fn delivery_loop(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiv
 }
 
 /// One tick with its log lines.
-async fn run_tick(house: &House, watch: &Watch) -> Result<(), StoreError> {
+async fn run_tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<(), StoreError> {
     let target = watch.target.name.as_str();
-    match tick(house, watch).await {
+    match tick(house, watch, kept).await {
         Ok(done) => {
             let firing = |severity| {
                 let alerts = done.decision.book.alerts.values();

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::house::{House, Watch};
 use super::privacy;
 use super::turn::{Basis, turn};
-use crate::collect::{SweepRequest, sweep};
+use crate::collect::{Kept, SweepRequest, sweep};
 use crate::model::{Book, Decision, Frame, RuleOutcome, Snapshot};
 use crate::store::{Store, StoreError, TickCommit};
 
@@ -33,12 +33,12 @@ const CONFLICTS: u32 = 5;
 /// How far from the asked time a reading may be to stand for a window, as a share of the window.
 const WINDOW_SLACK: f64 = 0.1;
 
-/// Runs one tick.
+/// Runs one tick, with the sessions that the last one has left and leaving some to the next.
 ///
 /// # Errors
 /// When the lease is held by another process or the store cannot be read or written. A target that cannot be reached
 /// is not an error: it is a snapshot that says so.
-pub async fn tick(house: &House, watch: &Watch) -> Result<TickDone, StoreError> {
+pub async fn tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<TickDone, StoreError> {
     let now = house.clock.now();
     let name = watch.target.name.as_str();
     let carried = {
@@ -54,9 +54,10 @@ pub async fn tick(house: &House, watch: &Watch) -> Result<TickDone, StoreError> 
         budget: &watch.budget,
         carried: &carried,
         now,
+        every_s: watch.decide.every_s,
         all_due: watch.all_due,
     };
-    let mut snapshot = sweep(&request).await;
+    let mut snapshot = sweep(&request, kept).await;
     privacy::apply(&mut snapshot, watch.statement_text);
     let snapshot = Arc::new(snapshot);
     for _ in 1..CONFLICTS {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 
-use super::shared::{existing_store, load_config};
+use super::shared::{evidence, existing_store, load_config};
 use super::table;
 use super::term::{self, BOLD, DIM, severity_style, styled};
 use crate::clock::Clock;
@@ -108,11 +108,7 @@ fn show(store: &Store, alert: &Alert) -> anyhow::Result<String> {
             text.push_str(&format!("{label}: {}\n", safe(note)));
         }
     }
-    for evidence in &alert.evidence {
-        let value = evidence.value.map_or("unknown".to_string(), |v| evidence.unit.show(v));
-        let limit = evidence.threshold.map_or(String::new(), |t| format!("   limit {}", evidence.unit.show(t)));
-        text.push_str(&format!("   {:<28} {value:>14}{limit}\n", safe(&evidence.metric)));
-    }
+    text.push_str(&evidence(&alert.evidence));
     text.push_str(&told(store, alert)?);
     text.push_str(&history(&store.alert_history(&alert.fingerprint.0)?));
     if !alert.runbook.is_empty() {

@@ -21,7 +21,7 @@ use crate::app::report::{Earlier, Report};
 use crate::app::setup::{self, Rules};
 use crate::app::{service, tick};
 use crate::clock::Clock;
-use crate::collect::Sample;
+use crate::collect::{Kept, Sample};
 use crate::deliver::channels::{self, Terminal};
 use crate::deliver::render::Look;
 use crate::demo::cluster::STEWARD;
@@ -103,10 +103,10 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
         args.ticks,
         pgsteward_helpers::span(args.every)
     ));
-    let mut last = None;
+    let (mut last, mut kept) = (None, Kept::default());
     for n in 1..=args.ticks {
         sickness.workload(n).await?;
-        let done = tick::tick(&house, watch).await?;
+        let done = tick::tick(&house, watch, &mut kept).await?;
         let alerts = done.decision.book.alerts.values();
         let firing = alerts.filter(|a| a.state == State::Firing).count();
         let findings: usize = done.outcomes.iter().map(|o| if let Outcome::Ok(e) = &o.outcome { e.findings.len() } else { 0 }).sum();
@@ -124,6 +124,7 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
             tokio::time::sleep(Duration::from_secs_f64(args.every)).await;
         }
     }
+    kept.close().await;
     if let Some(done) = last {
         let report = Report {
             snapshot: done.basis.snapshot.clone(),

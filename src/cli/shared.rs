@@ -11,6 +11,7 @@ use crate::app::plugins::{self, Plugins};
 use crate::app::setup::{self, Rules};
 use crate::config::{self, Config};
 use crate::env::Env;
+use crate::model::Evidence;
 use crate::plugin::Compiler;
 use crate::problem::{Level, Problem};
 use crate::store::Store;
@@ -23,6 +24,16 @@ pub fn explain(error: &anyhow::Error) -> String {
 /// `1 rule`, `2 rules`.
 pub fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// Facts beside their limits, a line each.
+pub fn evidence(facts: &[Evidence]) -> String {
+    let line = |fact: &Evidence| {
+        let value = fact.value.map_or("unknown".to_string(), |v| fact.unit.show(v));
+        let limit = fact.threshold.map_or(String::new(), |t| format!("   limit {}", fact.unit.show(t)));
+        format!("   {:<28} {value:>14}{limit}\n", crate::text::safe(&fact.metric))
+    };
+    facts.iter().map(line).collect()
 }
 
 /// Runs a future to its end on this thread: one-shot commands have no use for more.

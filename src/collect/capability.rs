@@ -203,6 +203,12 @@ impl Capabilities {
         Ok(())
     }
 
+    /// Whether a backend may say how much memory it holds; asking where it may not would leave an error in the server's log.
+    pub(super) fn tells_memory(&self) -> bool {
+        let version = self.server.version_num;
+        version >= 140_000 && self.role.superuser || version >= 150_000 && self.role.read_all_stats
+    }
+
     /// The life of the server that counters belong to; equal texts mean that they may be subtracted.
     #[must_use]
     pub fn epoch(&self) -> String {

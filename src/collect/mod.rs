@@ -1,7 +1,7 @@
 //! Collect: a target and its metrics in, a `Snapshot` out; each frame collected or missing with a reason.
 //!
 //! `dsn` says where and as whom, `tls` how safely, `session` asks, `capability` knows what can be asked, `plan` (pure)
-//! what is due and where, `sweep` walks through it, `job` holds the rows of one frame, `cost` says when it is enough,
+//! what is due and where, `sweep` walks through it, `kept` holds sessions from one sweep to the next, `job` holds the rows of one frame, `cost` says when it is enough,
 //! `failure` why something did not come. `target_frame` and `disk` are the frames that no SQL yields. `file` keeps a
 //! sample. What is asked stands in the metrics, which are data and passed in.
 
@@ -13,6 +13,7 @@ mod dsn;
 mod failure;
 mod file;
 mod job;
+mod kept;
 pub mod metrics;
 mod plan;
 mod row;
@@ -26,6 +27,7 @@ pub use clean::clean;
 pub use dsn::{DsnError, Endpoint, EndpointDefaults, FileError, Surroundings};
 pub use failure::ConnectError;
 pub use file::{Sample, SampleError, unpack, write_json};
+pub use kept::Kept;
 pub use sweep::{SweepRequest, sweep};
 
 /// What `application_name` begins with and what stands in a comment before each statement, so that an operator sees whose it is.
@@ -45,8 +47,8 @@ pub struct Budget {
     pub connect_timeout_ms: u64,
     /// Databases that one sweep may enter.
     pub max_databases: usize,
-    /// Sessions that may be open on the server. A sweep itself holds one at a time; when as many hang there from earlier
-    /// (in one transaction for more than a minute), nothing is asked.
+    /// Sessions that may be open on the server, those that rest between sweeps included. When as many hang there from
+    /// earlier (in one transaction for more than a minute), nothing is asked.
     pub connections: usize,
     /// Server time that one sweep may use, in milliseconds; 0 is no limit.
     pub server_ms_per_sweep: f64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Frame, Metric, Need};
+use crate::model::{CostClass, Frame, Metric, Need};
 
 /// Share of its interval by which a metric may be early: ticks are never exactly on time, and a metric of 60 s under a tick
 /// of 60 s must not wait for every second one.
@@ -18,6 +18,32 @@ pub(super) fn is_due(metric: &Metric, last: Option<&Arc<Frame>>, now: DateTime<U
     let age_s = (now - last.as_of).num_milliseconds() as f64 / 1000.0;
     // A reading from the future is a clock that was put back.
     age_s < 0.0 || age_s >= metric.every_s as f64 * (1.0 - EARLY)
+}
+
+/// Share of its interval by which a heavy metric may be late, once, so that it gets a tick of its own.
+const LATE: f64 = 0.5;
+
+/// Heavy metrics that are due and wait for a later tick, since one of them a tick is enough for a server. What has waited
+/// stays behind the others by as much from then on, so this spreads the heavy ones after a first tick that read them all.
+///
+/// One waits only while the next tick still comes in time. Of those that can wait one does not: the most frequent, whose
+/// delay would be the largest, then the one that is due the longest. One that was never read is no part of it: it may never
+/// be answered, for the lack of an extension.
+pub(super) fn waiting<'m>(
+    metrics: &'m [Metric],
+    carried: &BTreeMap<String, Arc<Frame>>,
+    now: DateTime<Utc>,
+    every_s: u64,
+) -> BTreeSet<&'m str> {
+    let due = metrics.iter().filter(|metric| metric.cost == CostClass::Heavy).filter_map(|metric| {
+        let last = carried.get(&metric.frame.name).filter(|last| last.def.as_ref() == &metric.frame && is_due(metric, Some(last), now))?;
+        let next_age_s = (now - last.as_of).num_milliseconds() as f64 / 1000.0 + every_s as f64;
+        Some((metric, last.as_of, next_age_s > metric.every_s as f64 * (1.0 + LATE)))
+    });
+    let (late, mut patient): (Vec<_>, Vec<_>) = due.partition(|(_, _, is_late)| *is_late);
+    patient.sort_by_key(|(metric, as_of, _)| (metric.every_s, *as_of));
+    let at_once = usize::from(late.is_empty());
+    patient.into_iter().skip(at_once).map(|(metric, ..)| metric.frame.name.as_str()).collect()
 }
 
 /// The metrics in the order of asking: the cheap ones first, so that they are near the snapshot's time, and of these the most
@@ -54,6 +80,7 @@ pub(super) fn homes(metric: &Metric, carried: &BTreeMap<String, Arc<Frame>>) -> 
 #[cfg(test)]
 pub(super) mod tests {
     use chrono::TimeDelta;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::model::{ColumnData, ColumnDef, ColumnKind, CostClass, FrameDef, Role, Scope, Sensitivity, Unit};
@@ -109,6 +136,77 @@ pub(super) mod tests {
         let mut changed = metric("tables", CostClass::Moderate, 300);
         changed.frame.columns.pop();
         assert!(is_due(&changed, Some(&last), at(1001)));
+    }
+
+    /// Runs ticks `every_s` apart, each up to a twentieth late, and says at which each heavy metric was read.
+    fn ticks(metrics: &[Metric], every_s: u64, lateness: &[f64]) -> BTreeMap<String, Vec<i64>> {
+        let mut carried: BTreeMap<String, Arc<Frame>> = BTreeMap::new();
+        let mut read: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (tick, late) in (0_i64..).zip(lateness) {
+            let seconds = tick * every_s as i64 + (late * every_s as f64 / 20.0) as i64;
+            let now = at(seconds);
+            let wait: BTreeSet<String> = waiting(metrics, &carried, now, every_s).into_iter().map(String::from).collect();
+            for metric in metrics {
+                if wait.contains(&metric.frame.name) || !is_due(metric, carried.get(&metric.frame.name), now) {
+                    continue;
+                }
+                let last = Frame { as_of: now, ..frame(metric, &[]).as_ref().clone() };
+                carried.insert(metric.frame.name.clone(), Arc::new(last));
+                read.entry(metric.frame.name.clone()).or_default().push(tick);
+            }
+        }
+        read
+    }
+
+    #[test]
+    fn after_a_first_tick_with_all_the_heavy_ones_take_turns() {
+        let metrics = [
+            metric("tables", CostClass::Heavy, 300),
+            metric("indexes", CostClass::Heavy, 300),
+            metric("texts", CostClass::Heavy, 900),
+            metric("sizes", CostClass::Moderate, 300),
+        ];
+        let read = ticks(&metrics, 60, &[0.0; 35]);
+        assert_eq!(read["tables"], [0, 5, 10, 15, 20, 25, 30]);
+        assert_eq!(read["indexes"], [0, 6, 11, 16, 21, 26, 31]);
+        assert_eq!(read["texts"], [0, 14, 28]);
+        assert_eq!(read["sizes"], [0, 5, 10, 15, 20, 25, 30], "only heavy ones wait");
+    }
+
+    #[test]
+    fn where_a_tick_is_as_long_as_the_interval_none_waits() {
+        let metrics = [metric("tables", CostClass::Heavy, 300), metric("indexes", CostClass::Heavy, 300)];
+        let read = ticks(&metrics, 300, &[0.0; 4]);
+        assert_eq!([&read["tables"], &read["indexes"]], [&[0, 1, 2, 3], &[0, 1, 2, 3]]);
+    }
+
+    proptest! {
+        /// Whatever the metrics, the ticks and their lateness: nobody is read more often than asked or much later, and two
+        /// are read in one tick only where there is no room to wait.
+        #[test]
+        fn heavy_metrics_keep_their_cadence_and_out_of_each_others_way(
+            cadences in prop::collection::vec(1_u64..=12, 1..4),
+            every_s in 20_u64..=120,
+            lateness in prop::collection::vec(0.0..1.0, 60),
+        ) {
+            let name = |at: usize| format!("m{at}");
+            let metrics: Vec<Metric> = cadences.iter().enumerate().map(|(i, ticks)| metric(&name(i), CostClass::Heavy, ticks * every_s)).collect();
+            let read = ticks(&metrics, every_s, &lateness);
+            for (i, cadence) in cadences.iter().enumerate() {
+                let gaps: Vec<u64> = read[&name(i)].windows(2).map(|w| (w[1] - w[0]) as u64).collect();
+                let latest = (*cadence as f64 * (1.0 + LATE)).floor() as u64;
+                let earliest = (*cadence as f64 * (1.0 - EARLY) - 0.06).ceil() as u64;
+                prop_assert!(gaps.iter().all(|gap| (earliest..=latest).contains(gap)), "every {cadence} ticks: {gaps:?}");
+            }
+            let frequent = cadences.iter().min().copied().unwrap_or_default() as usize;
+            if frequent > 2 * cadences.len() {
+                let mut at: Vec<i64> = read.values().flatten().copied().filter(|tick| *tick > 0).collect();
+                let all = at.len();
+                at.sort_unstable();
+                at.dedup();
+                prop_assert_eq!(at.len(), all, "two in one tick: {:?}", read);
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One connection to one database: opened, asked, closed.
+//! One connection to one database: opened, asked, closed; it may rest in `kept` in between.
 //!
 //! Every question is its own transaction that the host opens READ ONLY with its own limits, set locally so that they also
 //! hold behind a pooler, which drops startup options and hands sessions on. Only the extended protocol is used, one
@@ -39,6 +39,10 @@ pub(super) struct Session {
     knows_jit: bool,
     /// Where it is connected.
     pub address: Address,
+    /// The database that it is in.
+    pub database: String,
+    /// Since when.
+    pub opened: Instant,
 }
 
 impl Session {
@@ -89,7 +93,7 @@ impl Session {
             let tls = tls.clone();
             let mut login = tokio::spawn(async move { config.connect(tls).await });
             match timeout(limit, &mut login).await {
-                Ok(Ok(Ok((client, connection)))) => return Ok(Self::new(client, connection, address.clone(), budget)),
+                Ok(Ok(Ok((client, connection)))) => return Ok(Self::new(client, connection, address.clone(), database, budget)),
                 Ok(Ok(Err(error))) => {
                     refusal = ConnectError::of(&error, endpoint, address, database);
                     if !may_try_other_way(&error) {
@@ -109,7 +113,7 @@ impl Session {
         }
     }
 
-    fn new<S, T>(client: Client, connection: Connection<S, T>, address: Address, budget: &Budget) -> Self
+    fn new<S, T>(client: Client, connection: Connection<S, T>, address: Address, database: &str, budget: &Budget) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -121,7 +125,16 @@ impl Session {
             }
         });
         let statement_timeout_ms = budget.statement_timeout_ms.max(1);
-        Self { client, driver, lock_timeout_ms: budget.lock_timeout_ms.max(1), statement_timeout_ms, knows_jit, address }
+        Self {
+            client,
+            driver,
+            lock_timeout_ms: budget.lock_timeout_ms.max(1),
+            statement_timeout_ms,
+            knows_jit,
+            address,
+            database: database.to_string(),
+            opened: Instant::now(),
+        }
     }
 
     /// Runs one statement in a READ ONLY transaction of its own and hands over its rows until `take` says that it has enough.

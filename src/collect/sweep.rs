@@ -1,11 +1,12 @@
 //! One sweep: connect, find out what the server is, ask what is due, database by database, and say of the rest why not.
 //!
-//! It never fails. One session at a time: the first for what concerns the whole server and its own database, then one for
-//! each further database, closed before the next is opened, so that the private memory of our backends stays bounded. Each
-//! metric is its own transaction: what one runs into is not the others' trouble. After a connection is lost, what was read
-//! stays.
+//! It never fails. The first session is for what concerns the whole server and its own database, then comes one for each
+//! further database, closed before the next is opened, so that the private memory of our backends stays bounded. The first
+//! is left to `kept` and the next sweep, and others as far as the budget has room. Each metric is its own transaction: what
+//! one runs into is not the others' trouble. After a connection is lost, what was read stays; one that died at rest is
+//! replaced at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -15,6 +16,7 @@ use super::capability::{Capabilities, DatabaseFacts, ExtensionFacts, extensions,
 use super::cost::Meter;
 use super::failure::{ConnectError, Failure};
 use super::job::Job;
+use super::kept::Kept;
 use super::plan::{self, Homes};
 use super::session::Session;
 use super::{Budget, Databases, Endpoint, disk, target_frame};
@@ -38,14 +40,18 @@ pub struct SweepRequest<'a> {
     pub carried: &'a BTreeMap<String, Arc<Frame>>,
     /// The tick's time.
     pub now: DateTime<Utc>,
+    /// How far apart the ticks are, in seconds.
+    pub every_s: u64,
     /// Whether everything is read anew.
     pub all_due: bool,
 }
 
 /// Reads a snapshot. A server that cannot be reached yields one whose frames are Missing and whose `target` frame says why.
-pub async fn sweep(request: &SweepRequest<'_>) -> Snapshot {
+/// Sessions are taken from `kept` and left there; one sweep has it at a time.
+pub async fn sweep(request: &SweepRequest<'_>, kept: &mut Kept) -> Snapshot {
     let mut sweep = Sweep {
         request,
+        kept,
         since: Instant::now(),
         meter: Meter::new(request.budget.server_ms_per_sweep),
         frames: BTreeMap::new(),
@@ -70,6 +76,7 @@ pub async fn sweep(request: &SweepRequest<'_>) -> Snapshot {
 
 struct Sweep<'a> {
     request: &'a SweepRequest<'a>,
+    kept: &'a mut Kept,
     since: Instant,
     meter: Meter,
     frames: BTreeMap<String, Reading>,
@@ -80,7 +87,7 @@ struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     async fn run(&mut self) -> Result<Server, ConnectError> {
         let endpoint = self.request.endpoint;
-        let session = Session::open(endpoint, endpoint.database(), self.request.budget, &mut self.meter).await?;
+        let session = self.first_session().await?;
         let asked = Capabilities::ask(&session, &mut self.meter, self.request.now, self.since).await;
         let mut found = match asked {
             Ok(found) => found,
@@ -110,6 +117,56 @@ impl<'a> Sweep<'a> {
         Ok(found.server)
     }
 
+    /// Each sweep logs in, since a server that lets nobody in is down for everybody else, whatever an old session still
+    /// hears. Once in, the session of the last sweep is preferred where it answers.
+    async fn first_session(&mut self) -> Result<Session, ConnectError> {
+        let SweepRequest { endpoint, budget, .. } = self.request;
+        self.kept.make_room(budget.connections.saturating_sub(1)).await;
+        let new = Session::open(endpoint, endpoint.database(), budget, &mut self.meter).await?;
+        let (used, spare) = match self.kept.take(endpoint.database(), budget, &mut self.meter).await {
+            None => return Ok(new),
+            Some(kept) if kept.address == new.address => (kept, new),
+            // The server that answers first has changed.
+            Some(kept) => (new, kept),
+        };
+        spare.close().await;
+        Ok(used)
+    }
+
+    /// A session for another database; the first one stays open beside it.
+    async fn further_session(&mut self, database: &str) -> Result<Session, ConnectError> {
+        let SweepRequest { endpoint, budget, .. } = self.request;
+        if let Some(kept) = self.kept.take(database, budget, &mut self.meter).await {
+            return Ok(kept);
+        }
+        self.kept.make_room(budget.connections.saturating_sub(2)).await;
+        Session::open(endpoint, database, budget, &mut self.meter).await
+    }
+
+    /// Leaves a session of another database to the next sweep while the budget has room beside the first one and one for
+    /// going through the rest. A home, which every tick needs, takes the place of another.
+    async fn leave(&mut self, session: Session, found: &Capabilities, is_home: bool) {
+        let room = self.request.budget.connections.saturating_sub(2);
+        if is_home {
+            self.kept.make_room(room.saturating_sub(1)).await;
+        }
+        if self.kept.len() < room {
+            self.rest(session, found).await;
+        } else {
+            session.close().await;
+        }
+    }
+
+    /// Puts a session to rest, unless something did not answer in time: its last transaction may still be running. Where one
+    /// connection is all, the next login needs it.
+    async fn rest(&mut self, session: Session, found: &Capabilities) {
+        if self.lost.is_none() && self.request.budget.connections > 1 {
+            self.kept.rest(session, found, &mut self.meter).await;
+        } else {
+            session.close().await;
+        }
+    }
+
     /// There was no session.
     fn give_up(&mut self, refusal: &ConnectError) {
         for metric in self.request.metrics {
@@ -122,6 +179,7 @@ impl<'a> Sweep<'a> {
     /// What is due and can run, in the order of asking. What is not due is carried over, what cannot run says why.
     fn jobs(&mut self, found: &Capabilities) -> Vec<Job<'a>> {
         let mut jobs = Vec::new();
+        let waiting = plan::waiting(self.request.metrics, self.request.carried, self.request.now, self.request.every_s);
         for metric in plan::ordered(self.request.metrics) {
             let name = &metric.frame.name;
             let last = self.request.carried.get(name);
@@ -129,13 +187,17 @@ impl<'a> Sweep<'a> {
                 (_, Err(missing)) => {
                     self.frames.insert(name.clone(), Reading::Missing(missing));
                 }
-                (Some(last), Ok(())) if !self.request.all_due && !plan::is_due(metric, Some(last), self.request.now) => {
+                (Some(last), Ok(())) if !self.request.all_due && self.may_wait(metric, last, &waiting) => {
                     self.frames.insert(name.clone(), Reading::Collected(last.clone()));
                 }
                 _ => jobs.push(Job::new(metric, last)),
             }
         }
         jobs
+    }
+
+    fn may_wait(&self, metric: &Metric, last: &Arc<Frame>, waiting: &BTreeSet<&str>) -> bool {
+        waiting.contains(metric.frame.name.as_str()) || !plan::is_due(metric, Some(last), self.request.now)
     }
 
     /// Sessions of ours that never ended mean that sweeps hang there; one more would make it worse.
@@ -237,30 +299,41 @@ impl<'a> Sweep<'a> {
 
     /// Goes through the databases: first the one that the session is in, then the others, each with a session of its own.
     async fn visit(&mut self, session: Session, found: &Capabilities, jobs: &mut [Job<'a>]) {
+        let mut first = Some(session);
         let (own, others): (Vec<_>, Vec<_>) = found.databases.iter().partition(|database| database.name == found.database);
         let mut visited = 0;
-        for database in own {
+        for (database, session) in own.into_iter().zip(&first) {
             let here = self.jobs_here(database, jobs, found);
             if database.closed.is_none() && !here.is_empty() {
                 visited += 1;
-                self.ask_database(&session, found, database, jobs, &here).await;
+                self.ask_database(session, found, database, jobs, &here).await;
             }
         }
-        session.close().await;
         for database in others {
             let here = self.jobs_here(database, jobs, found);
             if here.is_empty() {
                 continue;
             }
+            // With one connection allowed, the first makes room for the others.
+            if self.request.budget.connections <= 1
+                && let Some(session) = first.take()
+            {
+                session.close().await;
+            }
             match self.enter(database, &mut visited).await {
                 Ok(session) => {
                     self.ask_database(&session, found, database, jobs, &here).await;
+                    let is_home = here.iter().filter_map(|at| jobs.get(*at)).any(|job| job.metric.scope == Scope::Instance);
+                    let is_lost = session.is_lost();
+                    self.leave(session, found, is_home).await;
                     // The next database may still be reached: an operator may have ended this one session.
-                    self.lost = self.lost.take().filter(|_| !session.is_lost());
-                    session.close().await;
+                    self.lost = self.lost.take().filter(|_| !is_lost);
                 }
                 Err(missing) => refuse_all(jobs, &here, &database.name, &missing),
             }
+        }
+        if let Some(session) = first {
+            self.rest(session, found).await;
         }
         self.refuse_unknown(found, jobs);
     }
@@ -279,8 +352,7 @@ impl<'a> Sweep<'a> {
                 .with_remedy("raise budget.max_databases"));
         }
         *visited += 1;
-        let opened = Session::open(self.request.endpoint, &database.name, self.request.budget, &mut self.meter).await;
-        opened.map_err(|refusal| {
+        self.further_session(&database.name).await.map_err(|refusal| {
             let missing = refusal.to_missing();
             if !refusal.answered {
                 self.lost = Some(missing.clone());

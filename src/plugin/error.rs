@@ -13,6 +13,9 @@ pub enum PluginError {
     /// The file or folder cannot be written.
     #[error("`{}` cannot be written", .0.display())]
     Write(PathBuf, #[source] std::io::Error),
+    /// A new project would stand on something.
+    #[error("`{}` is there already; give another name, or `--dir` with a folder that is new or empty", .0.display())]
+    Taken(PathBuf),
     /// It is no plugin, or one that cannot be run.
     #[error("{0}")]
     Refused(#[from] Refused),

@@ -168,7 +168,7 @@ fn read_record(path: &Path) -> Result<Record, PluginError> {
 }
 
 /// Appears whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PluginError> {
     let error = |error| PluginError::Write(path.to_path_buf(), error);
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder).map_err(error)?;

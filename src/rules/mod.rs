@@ -26,7 +26,7 @@ pub mod wasm;
 pub use load::{Loaded, LoadedPlugin, load};
 pub use overrides::check_overrides;
 pub use rule::Rule;
-pub use set::{OWN_PACK, RuleSet, TickInput};
+pub use set::{OWN_PACK, RuleSet, TickInput, settings_on};
 pub use shipped::shipped;
 pub use threshold::policy::ClassicPolicy;
 

@@ -129,7 +129,7 @@ impl RuleSet {
 /// One rule of one tick.
 fn evaluate(entry: &Entry, tick: &TickInput<'_>, overrides: &[&RuleOverride], subjects: &Subjects) -> Outcome {
     let meta = &entry.meta;
-    let mine: Vec<&RuleOverride> = overrides.iter().copied().filter(|o| o.rule.as_ref().is_none_or(|id| *id == meta.id)).collect();
+    let mine = about(overrides, &meta.id);
     if let Some(reason) = off(meta, &mine, tick.packs).or_else(|| not_due(meta, tick)) {
         return Outcome::Skipped(reason);
     }
@@ -220,6 +220,19 @@ pub(super) fn settings_of(rule: &dyn Rule, overrides: &[&RuleOverride]) -> Resul
     }
     rule.check_settings(&settings)?;
     Ok(settings)
+}
+
+/// The settings that a rule has on a target, as a tick gives them.
+///
+/// # Errors
+/// When a value is not legal, or legal values do not fit each other.
+pub fn settings_on(target: &Target, rule: &dyn Rule, overrides: &[RuleOverride]) -> Result<Settings, String> {
+    settings_of(rule, &about(&matching(overrides, target), &rule.meta().id))
+}
+
+/// Those of the overrides that are about a rule.
+fn about<'a>(overrides: &[&'a RuleOverride], id: &str) -> Vec<&'a RuleOverride> {
+    overrides.iter().copied().filter(|o| o.rule.as_ref().is_none_or(|rule| rule == id)).collect()
 }
 
 /// The overrides for a target, in order.

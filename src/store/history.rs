@@ -6,10 +6,13 @@ use serde::de::DeserializeOwned;
 
 use super::codec::{from_json, micros, time, to_json};
 use super::{Store, StoreError, TickCommit};
-use crate::model::{ActionRequest, DecisionRecord, Notice, Reason, State, Transition};
+use crate::model::{ActionRequest, DecisionRecord, Fingerprint, Notice, Reason, State, Transition};
 
 /// No answer about one alert is longer than this; the latest entries are shown.
 const MOST: u32 = 500;
+
+/// Alerts that a beginning of an id may mean; more only say that it is too short.
+const FEW: u32 = 10;
 
 /// A choice about a notice and when it was first made.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +90,19 @@ impl Store {
     pub fn alert_history(&self, fingerprint: &str) -> Result<Vec<Transition>, StoreError> {
         let sql = "SELECT body FROM transition WHERE fingerprint = ?1 ORDER BY id DESC LIMIT ?2";
         self.latest_of(sql, params![fingerprint, MOST], |row| body("a transition", row, 0))
+    }
+
+    /// Alerts, living and past ones, whose fingerprint begins so: target and fingerprint, a few at most.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alerts_like(&self, prefix: &str) -> Result<Vec<(String, Fingerprint)>, StoreError> {
+        let sql = "SELECT target, fingerprint FROM alert WHERE fingerprint BETWEEN ?1 AND ?2
+                   UNION SELECT target, fingerprint FROM transition WHERE fingerprint BETWEEN ?1 AND ?2 LIMIT ?3";
+        let mut query = self.db.prepare(sql)?;
+        let last = format!("{prefix}{}", char::MAX);
+        let rows = query.query_map(params![prefix, last, FEW], |row| Ok((row.get(0)?, Fingerprint(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Choices about the notices of an alert, oldest first; one that stayed the same stands here once.
@@ -210,7 +226,7 @@ mod tests {
     use super::super::AttemptOutcome;
     use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
     use super::*;
-    use crate::model::{Decision, Fingerprint, NoticeKind};
+    use crate::model::{Decision, NoticeKind};
 
     fn record(sent: bool, reason: Reason) -> DecisionRecord {
         DecisionRecord { fingerprint: Fingerprint("f1".into()), channel: Some("console".into()), sent, reason }
@@ -255,6 +271,8 @@ mod tests {
         }
         assert_eq!(store.alert_history("f1").unwrap(), life);
         assert_eq!(store.alert_history("f2").unwrap(), []);
+        assert_eq!(store.alerts_like("f").unwrap(), [("shop".to_string(), Fingerprint("f1".into()))]);
+        assert_eq!(store.alerts_like("f2").unwrap(), []);
         let known = TargetState { name: "shop".into(), last_tick_at: Some(at(60)) };
         assert_eq!(store.targets().unwrap(), [known]);
     }

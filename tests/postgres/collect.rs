@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, ROLE_IN_GRANT, Surroundings, SweepRequest, probe, sweep};
+use pgsteward::collect::{Budget, Databases, Endpoint, EndpointDefaults, Kept, ROLE_IN_GRANT, Surroundings, SweepRequest, probe, sweep};
 use pgsteward::model::{
     ColumnDef, ColumnKind, CostClass, Frame, FrameDef, Metric, MissingReason, Need, Role, Scope, Sensitivity, Snapshot, Target, Unit,
 };
@@ -25,7 +25,7 @@ pub fn endpoint(dsn: &str) -> Endpoint {
 }
 
 /// A role that can log in and a database, both of that name. `wants` is SQL for the role, `{name}` its name.
-async fn role_and_database(dsn: &str, name: &str, wants: &[&str]) -> String {
+pub async fn role_and_database(dsn: &str, name: &str, wants: &[&str]) -> String {
     let client = admin(dsn).await;
     for sql in [
         format!("DROP DATABASE IF EXISTS {name}"),
@@ -66,7 +66,7 @@ pub fn metric(name: &str, scope: Scope, sql: &str, columns: &[(&str, ColumnKind)
 }
 
 /// A metric of one number.
-fn number(name: &str, sql: &str) -> Metric {
+pub fn number(name: &str, sql: &str) -> Metric {
     metric(name, Scope::Instance, sql, &[("n", ColumnKind::Gauge)])
 }
 
@@ -86,11 +86,24 @@ async fn read_with(
 ) -> Snapshot {
     let target = Target { name: "test".into(), ..Target::default() };
     let databases = Databases::Only(databases.iter().map(|name| (*name).to_string()).collect());
-    sweep(&SweepRequest { target: &target, endpoint: &endpoint(dsn), databases: &databases, metrics, budget, carried, now, all_due: false })
-        .await
+    let request = SweepRequest {
+        target: &target,
+        endpoint: &endpoint(dsn),
+        databases: &databases,
+        metrics,
+        budget,
+        carried,
+        now,
+        every_s: 60,
+        all_due: false,
+    };
+    let mut kept = Kept::default();
+    let snapshot = sweep(&request, &mut kept).await;
+    kept.close().await;
+    snapshot
 }
 
-fn now() -> DateTime<Utc> {
+pub fn now() -> DateTime<Utc> {
     pgsteward::clock::Clock::System.now()
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::words::one_line;
+
 /// What ended a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -13,7 +15,8 @@ pub enum FailureKind {
     Trap,
     /// The plugin said that it cannot judge.
     Refused,
-    /// What it answered is no legal answer: invalid UTF-8, a value that its type does not have.
+    /// What it answered, or gave to a function of the host, is not of the contract's types: invalid UTF-8, a pointer outside
+    /// its memory, a value that its type does not have.
     Answer,
     /// The machine has no room for another instance now.
     Busy,
@@ -58,10 +61,16 @@ impl fmt::Display for Hit {
 
 impl std::error::Error for Hit {}
 
+impl From<Hit> for Failure {
+    fn from(hit: Hit) -> Self {
+        Self::limit(hit.name, hit.most)
+    }
+}
+
 /// Reads what wasmtime says.
 pub(crate) fn classify(error: &wasmtime::Error, limits: &crate::Limits, last_words: Option<&str>) -> Failure {
     if let Some(hit) = error.downcast_ref::<Hit>() {
-        return Failure::limit(hit.name, hit.most);
+        return (*hit).into();
     }
     if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
         return match trap {
@@ -73,8 +82,7 @@ pub(crate) fn classify(error: &wasmtime::Error, limits: &crate::Limits, last_wor
             other => broke_off(&other.to_string(), last_words),
         };
     }
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let said = chain.join(": ");
+    let said = format!("{error:#}");
     let counts = [("instance count too high", "instances", limits.instances), ("memory count too high", "memories", limits.memories)];
     if let Some((_, name, most)) = counts.iter().find(|(words, ..)| said.contains(words)) {
         return Failure::limit(name, *most);
@@ -88,13 +96,16 @@ pub(crate) fn classify(error: &wasmtime::Error, limits: &crate::Limits, last_wor
     if said.contains("maximum concurrent") {
         return Failure { kind: FailureKind::Busy, message: format!("no room for another instance now: {said}") };
     }
-    Failure { kind: FailureKind::Answer, message: format!("its answer cannot be read: {said}") }
+    if said.contains("cannot allocate another handle") {
+        return broke_off("it made too many resources", last_words);
+    }
+    Failure { kind: FailureKind::Answer, message: one_line(&format!("what it handed over cannot be read: {said}")) }
 }
 
 fn broke_off(trap: &str, last_words: Option<&str>) -> Failure {
     let trap = trap.trim_start_matches("wasm trap: ");
     let message = match last_words {
-        Some(words) => format!("it broke off: {words} ({trap})"),
+        Some(words) => format!("it broke off: {} ({trap})", one_line(words)),
         None => format!("it broke off: {trap}"),
     };
     Failure { kind: FailureKind::Trap, message }

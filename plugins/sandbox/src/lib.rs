@@ -16,6 +16,7 @@ mod load;
 mod section;
 mod store;
 pub mod v1;
+mod words;
 
 pub use compile::{CompileLimits, compile, lower_own_limits};
 pub use componentize::componentize;

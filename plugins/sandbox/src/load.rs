@@ -5,9 +5,11 @@ use std::path::Path;
 
 use wasmtime::component::Linker;
 
+use crate::compile::{component, unseal};
 use crate::store::State;
 use crate::v1::bindings::{Plugin, PluginPre};
-use crate::{Engine, Refused, inspect};
+use crate::words::one_line;
+use crate::{Engine, Refused};
 
 /// Why compiled code cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +44,12 @@ impl Component {
     /// # Errors
     /// When it is of another engine, damaged, or of another shape than the contract.
     pub fn from_compiled(engine: &Engine, path: &Path) -> Result<Self, LoadError> {
+        let stale = |error: &dyn std::fmt::Display| LoadError::Stale(format!("{error:#}"));
+        let sealed = std::fs::read(path).map_err(|error| stale(&error))?;
+        let code = unseal(&sealed).ok_or_else(|| LoadError::Stale("the file is damaged".into()))?;
         #[allow(unsafe_code, reason = "wasmtime trusts compiled code; the host compiled it and keeps it where nobody else writes")]
-        let component = unsafe { wasmtime::component::Component::deserialize_file(&engine.inner, path) };
-        Self::ready(engine, &component.map_err(|error| LoadError::Stale(format!("{error:#}")))?)
+        let component = unsafe { wasmtime::component::Component::deserialize(&engine.inner, code) };
+        Self::ready(engine, &component.map_err(|error| stale(&error))?)
     }
 
     /// Compiles in this process: for the author's own machine and for tests, where nobody is hostile.
@@ -52,13 +57,11 @@ impl Component {
     /// # Errors
     /// When it is no plugin.
     pub fn from_component(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        inspect(bytes)?.contract()?;
-        let component = wasmtime::component::Component::from_binary(&engine.inner, bytes);
-        Self::ready(engine, &component.map_err(|error| Refused::NotWasm(format!("{error:#}")))?)
+        Self::ready(engine, &component(engine, bytes)?)
     }
 
     fn ready(engine: &Engine, component: &wasmtime::component::Component) -> Result<Self, LoadError> {
-        let shape = |error: wasmtime::Error| LoadError::Shape(format!("{error:#}"));
+        let shape = |error: wasmtime::Error| LoadError::Shape(one_line(&format!("{error:#}")));
         let mut linker = Linker::<State>::new(&engine.inner);
         Plugin::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state).map_err(shape)?;
         let pre = linker.instantiate_pre(component).and_then(PluginPre::new).map_err(shape)?;

@@ -5,6 +5,8 @@
 use wasm_encoder::{CustomSection, Section};
 use wasmparser::{Parser, Payload};
 
+use crate::words::one_line;
+
 /// Sections of ours are named `pgsteward/<name>`.
 const PREFIX: &str = "pgsteward/";
 
@@ -14,7 +16,7 @@ const PREFIX: &str = "pgsteward/";
 /// When the bytes are no WASM.
 pub fn sections(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let mut found = Vec::new();
-    each(bytes, |name, data, _| found.extend(name.map(|name| (name.to_string(), data.to_vec()))))?;
+    each(bytes, |name, data, _| found.extend(name.strip_prefix(PREFIX).map(|name| (name.to_string(), data.to_vec()))))?;
     Ok(found)
 }
 
@@ -38,8 +40,13 @@ pub fn with_sections(bytes: &[u8], sections: &[(String, Vec<u8>)]) -> Result<Vec
 /// # Errors
 /// When the bytes are no WASM.
 pub fn without_sections(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    without(bytes, |name| name.starts_with(PREFIX))
+}
+
+/// The file without custom sections of these names.
+pub(crate) fn without(bytes: &[u8], which: impl Fn(&str) -> bool) -> Result<Vec<u8>, String> {
     let mut cut = Vec::new();
-    each(bytes, |name, _, range| cut.extend(name.map(|_| range)))?;
+    each(bytes, |name, _, range| cut.extend(which(name).then_some(range)))?;
     let mut kept = bytes.to_vec();
     for (start, end) in cut.into_iter().rev() {
         kept.drain(start..end);
@@ -47,11 +54,11 @@ pub fn without_sections(bytes: &[u8]) -> Result<Vec<u8>, String> {
     Ok(kept)
 }
 
-/// Goes through the custom sections of the outermost level: the name if it is one of ours, what is in it, where it stands.
-fn each(bytes: &[u8], mut see: impl FnMut(Option<&str>, &[u8], (usize, usize))) -> Result<(), String> {
+/// Goes through the custom sections of the outermost level: the name, what is in it, where it stands.
+fn each(bytes: &[u8], mut see: impl FnMut(&str, &[u8], (usize, usize))) -> Result<(), String> {
     let (mut depth, mut before) = (0_usize, 0_usize);
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| error.to_string())?;
+        let payload = payload.map_err(|error| one_line(&error.to_string()))?;
         let end = match &payload {
             Payload::Version { range, .. } => range.end,
             Payload::CustomSection(section) => section.range().end,
@@ -61,7 +68,7 @@ fn each(bytes: &[u8], mut see: impl FnMut(Option<&str>, &[u8], (usize, usize))) 
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if depth == 0 => {
-                see(section.name().strip_prefix(PREFIX), section.data(), (before, end));
+                see(section.name(), section.data(), (before, end));
             }
             _ => {}
         }

@@ -18,7 +18,7 @@ pub struct LogLine {
 
 /// Where a plugin's questions for texts are answered.
 pub trait Texts: Send + Sync {
-    /// The texts of a column for these rows.
+    /// The texts of a column for these rows, of which there are a few at a time: one each, in their order.
     ///
     /// # Errors
     /// When the column is none that the rule reads, or a row is not there.
@@ -39,15 +39,13 @@ impl Texts for NoTexts {
 pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) used: Use,
-    memory_bytes: u64,
-    table_elements: u64,
     pub(crate) log: Vec<LogLine>,
     pub(crate) texts: Arc<dyn Texts>,
 }
 
 impl State {
     pub(crate) fn new(limits: Limits, texts: Arc<dyn Texts>) -> Self {
-        Self { limits, used: Use::default(), memory_bytes: 0, table_elements: 0, log: Vec::new(), texts }
+        Self { limits, used: Use::default(), log: Vec::new(), texts }
     }
 
     /// Counts a call of the host.
@@ -64,9 +62,24 @@ impl State {
         Ok(())
     }
 
-    /// Counts texts that cross to the plugin.
-    pub(crate) fn asked(&mut self, texts: &[Option<String>]) -> Result<(), Hit> {
-        let bytes = texts.iter().map(|text| text.as_ref().map_or(8, |text| text.len() as u64 + 8)).sum();
+    /// Reads texts, a few rows at a time, so that what is too much is noticed before it is all there.
+    pub(crate) fn ask(&mut self, column: &str, rows: &[u32]) -> Result<Result<Vec<Option<String>>, String>, Hit> {
+        const AT_ONCE: usize = 64;
+        self.called()?;
+        self.asked((column.len() + size_of_val(rows)) as u64)?;
+        let mut answer = Vec::new();
+        for rows in rows.chunks(AT_ONCE) {
+            let texts = match self.texts.text(column, rows) {
+                Ok(texts) => texts,
+                Err(message) => return Ok(Err(message)),
+            };
+            self.asked(texts.iter().map(|text| text.as_ref().map_or(8, |text| text.len() as u64 + 8)).sum())?;
+            answer.extend(texts);
+        }
+        Ok(Ok(answer))
+    }
+
+    fn asked(&mut self, bytes: u64) -> Result<(), Hit> {
         add(&mut self.used.asked_bytes, bytes, "asked_bytes", self.limits.asked_bytes)
     }
 
@@ -76,24 +89,31 @@ impl State {
     }
 }
 
-fn add(used: &mut u64, more: u64, name: &'static str, most: u64) -> Result<(), Hit> {
-    *used = used.saturating_add(more);
-    if *used > most { Err(Hit { name, most }) } else { Ok(()) }
+/// Adds to what is used; what would pass the limit uses it up.
+pub(crate) fn add(used: &mut u64, more: u64, name: &'static str, most: u64) -> Result<(), Hit> {
+    let wanted = used.saturating_add(more);
+    *used = wanted.min(most);
+    if wanted > most { Err(Hit { name, most }) } else { Ok(()) }
 }
 
-/// wasmtime asks of each memory and table by itself; what is limited is their sum.
+/// wasmtime asks of each memory and table by itself; what is limited is their sum. It also asks of growth that cannot be,
+/// beyond what the memory declares as its most: that is answered to the plugin and costs nothing.
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        if most.is_some_and(|most| desired > most) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current) as u64;
-        add(&mut self.memory_bytes, more, "memory_bytes", self.limits.memory_bytes).map_err(wasmtime::Error::new)?;
-        self.used.memory_bytes = self.used.memory_bytes.max(self.memory_bytes);
+        add(&mut self.used.memory_bytes, more, "memory_bytes", self.limits.memory_bytes).map_err(wasmtime::Error::new)?;
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        if most.is_some_and(|most| desired > most) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current) as u64;
-        add(&mut self.table_elements, more, "table_elements", self.limits.table_elements).map_err(wasmtime::Error::new)?;
-        self.used.table_elements = self.used.table_elements.max(self.table_elements);
+        add(&mut self.used.table_elements, more, "table_elements", self.limits.table_elements).map_err(wasmtime::Error::new)?;
         Ok(true)
     }
 

@@ -1,19 +1,19 @@
 //! What the author's subcommands share: a plugin from a file or from its project's folder, compiled, asked what it is.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use pgsteward_sandbox::Engine;
 
 use crate::app::plugins::{self, Plugins};
 use crate::app::setup::{self, Rules};
+use crate::collect::Sample;
 use crate::config::PluginConfig;
-use crate::plugin::{Compiled, Compiler, Package};
-use crate::rules::wasm::Plugin;
-use crate::rules::{OWN_PACK, RuleFile};
-
-/// The name of the built component in a project's folder.
-pub(super) const BUILT: &str = "plugin.wasm";
+use crate::model::{Changes, RuleInput, Settings};
+use crate::plugin::{BUILT, Compiled, Compiler, Package};
+use crate::rules::wasm::{Described, Plugin, WasmRule, describe};
+use crate::rules::{OWN_PACK, Rule, RuleFile};
 
 /// A plugin on its author's desk.
 pub(super) struct Desk {
@@ -22,6 +22,30 @@ pub(super) struct Desk {
     pub(super) rules: Rules,
     /// Its tests: packed ones, and those in the folder.
     pub(super) tests: Vec<RuleFile>,
+}
+
+impl Desk {
+    /// Its rules as they can be traced.
+    pub(super) fn described(&self) -> anyhow::Result<Described> {
+        let component = self.plugin.component.as_ref().map_err(|stopped| anyhow::anyhow!("{}", stopped.reason))?;
+        describe(&self.plugin, component, self.rules.set.catalog()).map_err(|problem| anyhow::anyhow!("{problem}"))
+    }
+}
+
+/// What a rule sees of a sample, with its own defaults.
+pub(super) fn input(rule: &WasmRule, sample: &Sample) -> RuleInput {
+    let snapshot = Arc::new(sample.snapshot.clone());
+    let previous = sample.previous.iter().map(|(name, frame)| (name.clone(), Arc::new(frame.clone()))).collect();
+    let settings = rule.meta().settings.iter().map(|def| (def.name.clone(), def.default.clone())).collect();
+    RuleInput {
+        now: snapshot.taken_at,
+        changes: Arc::new(Changes::between(&previous, &snapshot)),
+        snapshot,
+        past: Arc::default(),
+        firing: Arc::default(),
+        active: Arc::default(),
+        settings: Arc::new(Settings(settings)),
+    }
 }
 
 /// Opens a plugin file, or the built one of a project's folder. Its own SQL is granted: nothing is asked of a server here.

@@ -2,17 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::super::table;
 use super::super::term::{self, BOLD, styled};
-use super::author;
+use super::{author, show};
 use crate::collect::Sample;
-use crate::model::{Changes, RuleInput, Settings};
 use crate::rules::Rule;
-use crate::rules::wasm::{WasmRule, describe};
+use crate::rules::wasm::WasmRule;
 
 /// Measure a plugin on a snapshot: time a row, fuel, memory, against its limits
 #[derive(Debug, clap::Args)]
@@ -30,8 +27,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let desk = author::open(&args.path)?;
     let sample = Sample::read(&args.snapshot)?;
-    let component = desk.plugin.component.as_ref().map_err(|stopped| anyhow::anyhow!("{}", stopped.reason))?;
-    let described = describe(&desk.plugin, component, desk.rules.set.catalog()).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    let described = desk.described()?;
     for rule in &described.rules {
         term::out(&measured(rule, &sample, args.runs.max(1)));
     }
@@ -40,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn measured(rule: &WasmRule, sample: &Sample, runs: usize) -> String {
-    let input = input(rule, sample);
+    let input = author::input(rule, sample);
     let mut times: Vec<f64> = Vec::new();
     let mut last = rule.trace(&input);
     for _ in 0..runs {
@@ -63,26 +59,7 @@ fn measured(rule: &WasmRule, sample: &Sample, runs: usize) -> String {
         rows,
         (median * 1e9 / rows as f64).round()
     ));
-    let row = |(name, used, limit): &(&str, u64, u64)| {
-        vec![(*name).to_string(), used.to_string(), limit.to_string(), format!("{:.1} %", *used as f64 * 100.0 / *limit as f64)]
-    };
-    let limits: Vec<Vec<String>> = last.used.against(&rule.limits()).iter().map(row).collect();
-    text.push_str(&table::render(&["limit", "used", "most", "share"], &limits));
+    text.push_str(&show::limits(&last.used, &rule.limits()));
     text.push('\n');
     text
-}
-
-fn input(rule: &WasmRule, sample: &Sample) -> RuleInput {
-    let snapshot = Arc::new(sample.snapshot.clone());
-    let previous = sample.previous.iter().map(|(name, frame)| (name.clone(), Arc::new(frame.clone()))).collect();
-    let settings = rule.meta().settings.iter().map(|def| (def.name.clone(), def.default.clone())).collect();
-    RuleInput {
-        now: snapshot.taken_at,
-        changes: Arc::new(Changes::between(&previous, &snapshot)),
-        snapshot,
-        past: Arc::default(),
-        firing: Arc::default(),
-        active: Arc::default(),
-        settings: Arc::new(Settings(settings)),
-    }
 }

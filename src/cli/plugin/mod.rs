@@ -2,11 +2,17 @@
 
 mod author;
 mod bench;
+mod build;
 mod compile;
+mod componentize;
+mod dev;
 mod inspect;
 mod install;
 mod list;
+mod new;
 mod pack;
+mod replay;
+mod show;
 mod test;
 
 use std::path::PathBuf;
@@ -27,9 +33,14 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Inspect(inspect::Args),
+    New(new::Args),
+    Build(build::Args),
     Test(test::Args),
+    Dev(dev::Args),
     Bench(bench::Args),
+    Replay(replay::Args),
+    Inspect(inspect::Args),
+    Componentize(componentize::Args),
     Pack(pack::Args),
     Install(install::Args),
     List(list::Args),
@@ -45,9 +56,14 @@ enum Command {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.command {
-        Command::Inspect(args) => inspect::run(args),
+        Command::New(args) => new::run(args),
+        Command::Build(args) => build::run(args),
         Command::Test(args) => test::run(args),
+        Command::Dev(args) => dev::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Componentize(args) => componentize::run(args),
         Command::Pack(args) => pack::run(args),
         Command::Install(args) => install::run(args),
         Command::List(args) => list::list(args),

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::super::term;
 use super::author;
-use crate::plugin::{open, pack};
+use crate::plugin::{BUILT, open, pack};
 
 /// Put a built plugin, its tests, README and metrics into one file
 #[derive(Debug, clap::Args)]
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let component = args.component.clone().unwrap_or_else(|| args.folder.join(author::BUILT));
+    let component = args.component.clone().unwrap_or_else(|| args.folder.join(BUILT));
     let desk = author::open(&component)?;
     let about =
         desk.rules.plugins.first().with_context(|| {

@@ -25,6 +25,9 @@ const RESERVED: [&str; 46] = [
     "package", "private", "public", "return", "shared", "spawn", "switch", "sync", "thread", "throw", "true", "var", "void", "while",
 ];
 
+/// Parameters of a function of a script's own.
+const MOST_PARAMETERS: usize = 20;
+
 /// Whether a word of the language cannot name a column.
 pub(in crate::rules) fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word) || matches!(word, "this" | "try" | "until" | "use" | "with" | "yield" | "exit" | "not" | "static" | "super")
@@ -98,6 +101,11 @@ impl Reader<'_> {
         for function in ast.iter_fn_def() {
             if functions::arity(&function.name).is_some() {
                 let message = format!("`{}` is a function of the language; choose another name", function.name);
+                self.seen.problems.push(self.place.problem(None, message));
+            }
+            // Rhai's cap on variables does not count parameters.
+            if function.params.len() > MOST_PARAMETERS {
+                let message = format!("`{}` takes {} parameters, at most {MOST_PARAMETERS} are allowed", function.name, function.params.len());
                 self.seen.problems.push(self.place.problem(None, message));
             }
         }

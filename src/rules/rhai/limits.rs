@@ -3,6 +3,8 @@
 //!
 //! Rhai's own size caps can be walked around (an element assignment is not checked, and a column is a foreign type whose
 //! bytes Rhai does not see), so buffers made by a script are counted here, and `inspect` refuses element assignments.
+//! Rhai asks for the time between operations only, and one operation on a column of a large frame takes as long as
+//! thousands of others, so each buffer asks too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +25,7 @@ pub struct Limits {
     pub column_bytes: usize,
     /// Findings of one evaluation: 1,000.
     pub findings: usize,
-    /// Bytes of text in all findings of one evaluation: 1 MB.
+    /// Bytes of text in all findings of one evaluation, with the evidence and actions that it makes for them: 4 MB.
     pub text_bytes: usize,
     /// Bytes of one text: 32 kB.
     pub string_bytes: usize,
@@ -45,7 +47,7 @@ impl Default for Limits {
             source_bytes: 64 << 10,
             column_bytes: 64 << 20,
             findings: 1_000,
-            text_bytes: 1 << 20,
+            text_bytes: 4 << 20,
             string_bytes: 32 << 10,
             list_items: 1_000,
             map_items: 200,
@@ -60,15 +62,28 @@ impl Default for Limits {
 pub(super) struct Meter {
     used: AtomicUsize,
     cap: usize,
+    deadline: Deadline,
 }
 
 impl Meter {
-    pub(super) fn new(cap: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), cap })
+    /// From this many bytes on a buffer is worth a look at the clock.
+    const LARGE: usize = 4 << 10;
+
+    pub(super) fn new(cap: usize, deadline: Deadline) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), cap, deadline })
+    }
+
+    pub(super) fn deadline(&self) -> Deadline {
+        self.deadline
     }
 
     /// Room for that many bytes until the charge is dropped. Asked before the bytes are allocated.
     pub(super) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, Trouble> {
+        if bytes >= Self::LARGE
+            && let Some(message) = self.deadline.over()
+        {
+            return Err(Trouble::Stop(message));
+        }
         let charge = Charge { bytes, meter: self.clone() };
         let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if used > self.cap {
@@ -106,10 +121,14 @@ impl Deadline {
         Self { end: wall() + Duration::from_millis(wall_ms), wall_ms }
     }
 
+    /// The message that ends the script, once the time is over; looked at now and then.
+    pub(super) fn over_after(&self, operations: u64) -> Option<String> {
+        if operations.is_multiple_of(Self::STRIDE) { self.over() } else { None }
+    }
+
     /// The message that ends the script, once the time is over.
-    pub(super) fn over(&self, operations: u64) -> Option<String> {
-        let over = operations.is_multiple_of(Self::STRIDE) && wall() >= self.end;
-        over.then(|| format!("stopped by wall clock after {} ms, not reproducible", self.wall_ms))
+    pub(super) fn over(&self) -> Option<String> {
+        (wall() >= self.end).then(|| format!("stopped by wall clock after {} ms, not reproducible", self.wall_ms))
     }
 }
 

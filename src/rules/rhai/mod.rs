@@ -34,7 +34,6 @@ use rhai::{Array, Dynamic, INT, ImmutableString, Module, OptimizationLevel};
 
 use column::{Column, Mask, Texts};
 use index::Indexes;
-use limits::Deadline;
 use run::{Run, RunTag};
 use settings::ScriptSettings;
 use value::{FrameValue, Value};
@@ -90,8 +89,8 @@ impl Engine {
     /// An engine for one evaluation.
     fn runner(&self, run: &Arc<Run>) -> rhai::Engine {
         let mut engine = self.bare();
-        let deadline = Deadline::after(self.limits.wall_ms);
-        engine.on_progress(move |operations| deadline.over(operations).map(Dynamic::from));
+        let deadline = run.meter().deadline();
+        engine.on_progress(move |operations| deadline.over_after(operations).map(Dynamic::from));
         engine.set_default_tag(Dynamic::from(RunTag(run.clone())));
         engine
     }

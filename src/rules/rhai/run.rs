@@ -8,9 +8,9 @@ use rhai::{EvalAltResult, NativeCallContext, Position};
 use super::column::Mask;
 use super::error::{Answer, Trouble};
 use super::index::Indexes;
-use super::limits::{Limits, Meter};
+use super::limits::{Deadline, Limits, Meter};
 use super::view::{Row, View};
-use crate::model::{Finding, Labels, RuleInput, RuleMeta};
+use crate::model::{ActionRequest, Evidence, Finding, Labels, RuleInput, RuleMeta};
 
 /// One evaluation.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) fn run_of(context: Option<&NativeCallContext>) -> Result<Arc<Run>, Bo
 
 impl Run {
     pub(super) fn new(meta: Arc<RuleMeta>, subject: Vec<String>, input: RuleInput, limits: Limits, indexes: Arc<Indexes>) -> Arc<Self> {
-        let meter = Meter::new(limits.column_bytes);
+        let meter = Meter::new(limits.column_bytes, Deadline::after(limits.wall_ms));
         Arc::new(Self { meta, input, limits, subject, indexes, meter, notes: Mutex::default() })
     }
 
@@ -86,13 +86,20 @@ impl Run {
         subjects.iter().map(|subject| index.row(key, subject)).collect()
     }
 
-    /// Keeps a finding; of two about one subject the more severe.
-    pub(super) fn add(&self, finding: Finding) -> Answer<()> {
+    /// Counts text that a script has made out of Rhai's sight; it is not given back.
+    pub(super) fn said(&self, bytes: usize) -> Answer<()> {
         let mut notes = self.notes();
-        notes.text_bytes += finding.summary.len() + finding.detail.len();
+        notes.text_bytes = notes.text_bytes.saturating_add(bytes);
         if notes.text_bytes > self.limits.text_bytes {
             return Err(Trouble::Stop("its findings hold too much text".into()));
         }
+        Ok(())
+    }
+
+    /// Keeps a finding; of two about one subject the more severe.
+    pub(super) fn add(&self, finding: Finding) -> Answer<()> {
+        self.said(weight(&finding))?;
+        let mut notes = self.notes();
         if let Some(known) = notes.findings.iter_mut().find(|known| known.subject == finding.subject) {
             if known.severity < finding.severity {
                 *known = finding;
@@ -111,3 +118,27 @@ impl Run {
         self.notes().undecided.get_or_insert_with(|| format!("rows of `{}` are unknown", view.name()));
     }
 }
+
+/// Bytes of a finding's texts, and a little for each item of its lists.
+fn weight(finding: &Finding) -> usize {
+    let evidence: usize = finding.evidence.iter().map(evidence_weight).sum();
+    let actions: usize = finding.actions.iter().map(action_weight).sum();
+    let links: usize = finding.links.iter().map(|link| link.title.len() + link.url.len() + ITEM).sum();
+    finding.summary.len() + finding.detail.len() + labels_weight(&finding.subject) + evidence + actions + links
+}
+
+pub(super) fn evidence_weight(evidence: &Evidence) -> usize {
+    evidence.metric.len() + ITEM
+}
+
+pub(super) fn action_weight(action: &ActionRequest) -> usize {
+    let params: usize = action.params.iter().map(|(name, value)| name.len() + value.len() + ITEM).sum();
+    action.kind.len() + action.why.len() + labels_weight(&action.subject) + params + ITEM
+}
+
+fn labels_weight(labels: &Labels) -> usize {
+    labels.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+/// What an item of a list weighs beside its texts.
+const ITEM: usize = 64;

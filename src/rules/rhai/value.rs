@@ -33,8 +33,9 @@ pub(super) enum Value {
     Rows(Rows),
     Frame(Arc<View>),
     Settings(ScriptSettings),
-    Evidence(Evidence),
-    Action(ActionRequest),
+    /// Shared, so that a list of them is copied as cheaply as it is measured.
+    Evidence(Arc<Evidence>),
+    Action(Arc<ActionRequest>),
     /// Something of Rhai's that rules have no use for; its type.
     Other(String),
 }

@@ -1,7 +1,7 @@
 //! What a plugin answered, checked and turned into an evaluation: rows into subjects, messages filled, actions held
 //! against the host's kinds, and what could not be judged held.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types as wire;
 
@@ -35,25 +35,29 @@ impl Answer<'_> {
     /// When anything in it is not legal: then nothing of it is believed.
     pub(super) fn read(&self, said: wire::Evaluation) -> Result<Evaluation, String> {
         let unknown = self.unknown(&said.unknown)?;
-        let mut findings: Vec<Finding> = Vec::new();
-        let mut places: HashMap<Labels, usize> = HashMap::new();
-        for found in &said.findings {
+        let mut findings: Vec<Finding> = Vec::with_capacity(said.findings.len());
+        let mut places: HashMap<Option<usize>, usize> = HashMap::with_capacity(said.findings.len());
+        let mut checked = Checked::default();
+        for found in said.findings {
             let row = self.row(found.row)?;
             if unknown.is(row.unwrap_or(0)) {
                 continue;
             }
-            let finding = self.finding(found, row)?;
-            match places.get(&finding.subject).and_then(|at| findings.get_mut(*at)) {
+            let finding = self.finding(found, row, &mut checked)?;
+            match places.get(&row).and_then(|at| findings.get_mut(*at)) {
                 Some(known) if known.severity < finding.severity => *known = finding,
                 Some(_) => {}
                 None => {
-                    places.insert(finding.subject.clone(), findings.len());
+                    places.insert(row, findings.len());
                     findings.push(finding);
                 }
             }
         }
         let mut held = self.held(&unknown);
-        held.retain(|held| !places.contains_key(&held.subject));
+        if !held.is_empty() {
+            let found: HashSet<&Labels> = findings.iter().map(|finding| &finding.subject).collect();
+            held.retain(|held| !found.contains(&held.subject));
+        }
         Ok(Evaluation { findings, held, unknown: unknown.count() })
     }
 
@@ -71,18 +75,26 @@ impl Answer<'_> {
     /// the whole server the one row stands for it.
     fn unknown(&self, named: &[u32]) -> Result<Unknown, String> {
         let rows = self.frame.map_or(1, |frame| frame.rows);
-        let mut unknown = Unknown(vec![JUDGED; rows]);
+        let mut unknown = Unknown(Vec::new());
         for (at, (need, values)) in self.needs.iter().zip(&self.columns.0).enumerate() {
             let own = self.frame.map_or(self.is_one_row(need), |frame| frame.def.name == need.frame);
             if need.optional || !own {
                 continue;
             }
+            // Most columns of most frames are known in every row: one pass says so without a branch a row.
+            if !values.iter().any(|values| values.iter().fold(false, |any, value| any | value.is_nan())) {
+                continue;
+            }
+            unknown.0.resize(rows, JUDGED);
             let reason = u16::try_from(at).unwrap_or(PLUGIN);
             for (known, value) in unknown.0.iter_mut().zip(values.iter().flat_map(|values| values.iter())) {
                 if value.is_nan() && *known == JUDGED {
                     *known = reason;
                 }
             }
+        }
+        if !named.is_empty() {
+            unknown.0.resize(rows, JUDGED);
         }
         for row in named {
             let row = if self.frame.is_some() { self.row(Some(*row))?.unwrap_or(0) } else { 0 };
@@ -118,16 +130,16 @@ impl Answer<'_> {
         self.needs.get(usize::from(at)).map_or_else(|| "the plugin could not judge it".into(), |need| format!("{need} is unknown"))
     }
 
-    fn finding(&self, said: &wire::Finding, row: Option<usize>) -> Result<Finding, String> {
-        let evidence = said.evidence.iter().map(evidence).collect::<Result<Vec<_>, _>>()?;
+    fn finding(&self, said: wire::Finding, row: Option<usize>, checked: &mut Checked) -> Result<Finding, String> {
+        let evidence = said.evidence.into_iter().map(evidence).collect::<Result<Vec<_>, _>>()?;
         let names = Names { row: self.frame.zip(row), evidence: &evidence, settings: &self.input.settings, defs: &self.meta.settings };
         let (summary, detail) = (fill(&said.summary, &names)?, fill(&said.detail, &names)?);
         if summary.trim().is_empty() {
             return Err("a finding of it has no summary".into());
         }
         let subject = self.subject(row);
-        let actions = said.actions.iter().map(|action| self.action(action, &subject)).collect::<Result<Vec<_>, _>>()?;
-        let links = said.links.iter().map(link).collect::<Result<Vec<_>, _>>()?;
+        let actions = said.actions.into_iter().map(|action| self.action(action, &subject, checked)).collect::<Result<Vec<_>, _>>()?;
+        let links = said.links.into_iter().map(link).collect::<Result<Vec<_>, _>>()?;
         Ok(Finding { severity: severity(said.severity), summary, detail, evidence, actions, links, subject })
     }
 
@@ -135,17 +147,37 @@ impl Answer<'_> {
         self.frame.zip(row).map_or_else(Labels::default, |(frame, row)| frame.subject(row))
     }
 
-    fn action(&self, said: &wire::Action, subject: &Labels) -> Result<ActionRequest, String> {
+    fn action(&self, said: wire::Action, subject: &Labels, checked: &mut Checked) -> Result<ActionRequest, String> {
         let subject = match self.row(said.row)? {
             Some(row) => self.subject(Some(row)),
             None => subject.clone(),
         };
-        let params: BTreeMap<String, String> = said.params.iter().map(|entry| (entry.key.clone(), param(&entry.value))).collect();
-        let request = ActionRequest { kind: said.kind.clone(), subject, params, why: said.why.clone() };
-        request.sql()?;
+        let params: BTreeMap<String, String> = said.params.into_iter().map(|entry| (entry.key, param(&entry.value))).collect();
+        let request = ActionRequest { kind: said.kind, subject, params, why: said.why };
+        checked.check(&request)?;
         Ok(request)
     }
 }
+
+/// Kinds with their parameters that were found legal in this answer: a rule says the same of a thousand rows.
+#[derive(Default)]
+struct Checked(BTreeSet<(String, BTreeMap<String, String>)>);
+
+impl Checked {
+    fn check(&mut self, request: &ActionRequest) -> Result<(), String> {
+        if self.0.iter().any(|(kind, params)| *kind == request.kind && *params == request.params) {
+            return Ok(());
+        }
+        request.sql()?;
+        if self.0.len() < MOST_CHECKED {
+            self.0.insert((request.kind.clone(), request.params.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// Pairs that are remembered; they are compared one by one.
+const MOST_CHECKED: usize = 16;
 
 impl Unknown {
     fn is(&self, row: usize) -> bool {
@@ -165,18 +197,18 @@ fn severity(said: wire::Severity) -> Severity {
     }
 }
 
-fn evidence(said: &wire::Evidence) -> Result<Evidence, String> {
+fn evidence(said: wire::Evidence) -> Result<Evidence, String> {
     let unit = Unit::parse(&said.unit).ok_or_else(|| format!("evidence `{}`: {}", said.metric, unknown_unit(&said.unit)))?;
     let known = |value: f64| (!value.is_nan()).then_some(value);
     if said.value.is_infinite() || said.threshold.is_some_and(f64::is_infinite) {
         return Err(format!("evidence `{}` is infinite", said.metric));
     }
-    Ok(Evidence { metric: said.metric.clone(), value: known(said.value), threshold: said.threshold.and_then(known), unit })
+    Ok(Evidence { metric: said.metric, value: known(said.value), threshold: said.threshold.and_then(known), unit })
 }
 
-fn link(said: &wire::Link) -> Result<Link, String> {
+fn link(said: wire::Link) -> Result<Link, String> {
     if said.url.starts_with("https://") || said.url.starts_with("http://") {
-        Ok(Link { title: said.title.clone(), url: said.url.clone() })
+        Ok(Link { title: said.title, url: said.url })
     } else {
         Err(format!("a link must begin with https:// or http://, not `{}`", said.url))
     }

@@ -9,7 +9,9 @@ use wasmtime::Store;
 
 use crate::failure::{Failure, FailureKind, classify};
 use crate::store::{LogLine, State, Texts};
+use crate::words::one_line;
 use crate::{Component, Engine, Limits, NoTexts, Use};
+use answer::Answer;
 use bindings::pgsteward::plugin::host;
 use bindings::pgsteward::plugin::types::{EntryParam, Evaluation, Input, PluginDef};
 
@@ -42,19 +44,13 @@ impl Component {
     /// Judges an input.
     #[must_use]
     pub fn evaluate(&self, limits: &Limits, texts: Arc<dyn Texts>, rule: &str, input: Input<'_>) -> Called<Evaluation> {
-        let mut called = self.call(limits, texts, |plugin, store| {
+        self.call(limits, texts, |plugin, store| {
             let answer = plugin.pgsteward_plugin_rules().call_evaluate(store, rule, input)?;
-            Ok(answer.map_err(|message| Failure { kind: FailureKind::Refused, message: cut(message) }))
-        });
-        if let Ok(evaluation) = &called.answer
-            && let Err(failure) = answer::count(evaluation, limits, &mut called.used)
-        {
-            called.answer = Err(failure);
-        }
-        called
+            Ok(answer.map_err(|message| Failure { kind: FailureKind::Refused, message: one_line(&message) }))
+        })
     }
 
-    fn call<T>(
+    fn call<T: Answer>(
         &self,
         limits: &Limits,
         texts: Arc<dyn Texts>,
@@ -62,6 +58,7 @@ impl Component {
     ) -> Called<T> {
         let mut store = Store::new(&self.engine.inner, State::new(*limits, texts));
         store.limiter(|state| state);
+        store.set_max_component_handles(HANDLES);
         store.set_hostcall_fuel(usize::try_from(limits.crossing_bytes).unwrap_or(usize::MAX));
         let _running = self.engine.running();
         // Before instantiating: a start function runs then.
@@ -72,15 +69,16 @@ impl Component {
         let mut state = store.into_data();
         state.used.fuel = limits.fuel.saturating_sub(left);
         let answer = ended.unwrap_or_else(|error| Err(classify(&error, limits, state.last_words())));
+        let answer = answer.and_then(|answer| match answer.count(limits, &mut state.used) {
+            Ok(()) => Ok(answer),
+            Err(hit) => Err(hit.into()),
+        });
         Called { answer, used: state.used, log: state.log }
     }
 }
 
-/// A refusal is a fragment; a novel is cut.
-fn cut(message: String) -> String {
-    const MOST: usize = 1_000;
-    if message.len() <= MOST { message } else { message.chars().take(MOST).chain(['…']).collect() }
-}
+/// Resources that a component may hold for itself; they live in the host's memory, and the contract has none.
+const HANDLES: usize = 10_000;
 
 impl host::Host for State {
     fn log(&mut self, level: host::Level, message: String) -> wasmtime::Result<()> {
@@ -94,12 +92,7 @@ impl host::Host for State {
     }
 
     fn text(&mut self, column: String, rows: Vec<u32>) -> wasmtime::Result<Result<Vec<Option<String>>, String>> {
-        self.called().map_err(wasmtime::Error::new)?;
-        let answer = self.texts.text(&column, &rows);
-        if let Ok(texts) = &answer {
-            self.asked(texts).map_err(wasmtime::Error::new)?;
-        }
-        Ok(answer)
+        self.ask(&column, &rows).map_err(wasmtime::Error::new)
     }
 }
 

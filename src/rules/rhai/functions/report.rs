@@ -1,9 +1,11 @@
 //! What a rule says: findings, evidence, actions. Checked as it is said, so that a wrong word is an error at its line.
 
+use std::sync::Arc;
+
 use rhai::Map;
 
 use super::super::error::{Answer, wrong};
-use super::super::run::Run;
+use super::super::run::{Run, action_weight, evidence_weight};
 use super::super::value::Value;
 use super::super::view::Row;
 use crate::model::action::kind;
@@ -95,14 +97,14 @@ fn items<T>(value: Value, name: &str, item: fn(Value) -> Answer<T>) -> Answer<Ve
 
 fn evidence_item(value: Value) -> Answer<Evidence> {
     match value {
-        Value::Evidence(evidence) => Ok(evidence),
+        Value::Evidence(evidence) => Ok(Arc::unwrap_or_clone(evidence)),
         other => wrong(format!("`evidence` holds what `evidence(..)` returns, this is {}", other.kind())),
     }
 }
 
 fn action_item(value: Value) -> Answer<ActionRequest> {
     match value {
-        Value::Action(action) => Ok(action),
+        Value::Action(action) => Ok(Arc::unwrap_or_clone(action)),
         other => wrong(format!("`actions` holds what `action(..)` and `note(..)` return, this is {}", other.kind())),
     }
 }
@@ -121,7 +123,7 @@ fn link_item(value: Value) -> Answer<Link> {
 }
 
 /// `evidence(t, "dead", limit)` or `evidence("name", value, limit, "unit")`.
-pub(super) fn evidence(_: &Run, args: &[Value]) -> Answer<Value> {
+pub(super) fn evidence(run: &Run, args: &[Value]) -> Answer<Value> {
     let (metric, value, unit) = match args {
         [Value::Row(row), column, ..] => of_row(row, column.word("evidence")?)?,
         [Value::Text(name), value, ..] => (name.to_string(), value.number("evidence")?, Unit::None),
@@ -133,7 +135,9 @@ pub(super) fn evidence(_: &Run, args: &[Value]) -> Answer<Value> {
         Some(word) => parse_unit(word.word("evidence")?)?,
         None => unit,
     };
-    Ok(Value::Evidence(Evidence { metric, value: known(value), threshold: known(threshold), unit }))
+    let evidence = Evidence { metric, value: known(value), threshold: known(threshold), unit };
+    run.said(evidence_weight(&evidence))?;
+    Ok(Value::Evidence(Arc::new(evidence)))
 }
 
 fn of_row(row: &Row, column: &str) -> Answer<(String, f64, Unit)> {
@@ -171,7 +175,8 @@ pub(super) fn action(run: &Run, args: &[Value]) -> Answer<Value> {
         request = with_param(request, key, value.clone().into())?;
     }
     request.sql().map_err(super::super::error::Trouble::Wrong)?;
-    Ok(Value::Action(request))
+    run.said(action_weight(&request))?;
+    Ok(Value::Action(Arc::new(request)))
 }
 
 fn with_param(request: ActionRequest, key: &str, value: Value) -> Answer<ActionRequest> {
@@ -206,5 +211,6 @@ pub(super) fn note(run: &Run, args: &[Value]) -> Answer<Value> {
     };
     let request = ActionRequest { kind: "note".into(), subject, params: [("text".into(), text.to_string())].into(), why: String::new() };
     kind("note").and_then(|kind| kind.check(&request)).map_err(super::super::error::Trouble::Wrong)?;
-    Ok(Value::Action(request))
+    run.said(action_weight(&request))?;
+    Ok(Value::Action(Arc::new(request)))
 }
