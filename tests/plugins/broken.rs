@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::guest::{Finding, Guest, Rule, Setting, component, traps_at, works};
+use super::guest::{Finding, Guest, Rule, Setting, traps_at, works};
 use super::place::{Place, sha256};
 
 fn guest() -> Guest<'static> {
@@ -38,14 +38,16 @@ const CONFIG: [&str; 2] = ["--config", "pgsteward.yaml"];
 fn a_file_that_is_no_plugin_is_refused_by_its_name_and_the_cause() {
     let place = Place::new();
     let whole = guest().component();
-    let foreign = "package some:thing@1.0.0; world other { export run: func(); }";
-    let foreign = component(&wat::parse_str(r#"(module (func (export "run")))"#).unwrap(), foreign, "other");
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("empty.wasm", Vec::new(), "it is no WASM component"),
         ("text.wasm", b"#!/bin/sh\necho plugin\n".to_vec(), "it is no WASM component"),
         ("torn.wasm", whole.get(..whole.len() / 2).unwrap().to_vec(), "it is no WASM component"),
         ("module.wasm", wat::parse_str("(module (func))").unwrap(), "module"),
-        ("foreign.wasm", foreign, "it does not export `pgsteward:plugin/rules`, so it is no pgsteward plugin"),
+        (
+            "foreign.wasm",
+            wat::parse_str("(component)").unwrap(),
+            "it does not export `pgsteward:plugin/rules`, so it is no pgsteward plugin",
+        ),
         (
             "newer.wasm",
             guest().component_for("2.0.0"),
@@ -216,7 +218,7 @@ fn a_broken_record_is_told_by_its_name() {
         assert_eq!(check.outcome("guest_rule"), None);
         let told = check.unusable();
         assert!(
-            told.len() == 1 && told[0].contains("guest.json` is no record of a plugin") && told[0].ends_with("install it again"),
+            told.len() == 1 && told[0].contains("guest.json: error: it is no record of a plugin") && told[0].ends_with("install it again"),
             "{told:?}"
         );
         let listed = place.ran(&["plugin", "list"]).ends(1);
@@ -259,7 +261,12 @@ fn an_override_that_a_setting_does_not_allow_is_refused() {
 #[test]
 fn of_two_rules_with_one_id_the_first_is_used_and_both_places_are_named() {
     let place = both(&guest());
-    place.install(&Guest { id: "zealous", version: "3.0.0", findings: Vec::new(), ..guest() });
+    // Nobody can install such a one, but it may have been put there.
+    let elsewhere = Place::new();
+    elsewhere.install(&Guest { id: "zealous", version: "3.0.0", findings: Vec::new(), ..guest() });
+    for name in ["zealous.wasm", "zealous.json"] {
+        fs::copy(elsewhere.shelf(name), place.shelf(name)).unwrap();
+    }
     let yaml = "rules:\n  - {id: other_rule, title: t, from: tables, warning: dead > 1e12, summary: s}\n";
     place.file("own.yaml", yaml);
     let check = place.check(&["--rules", "own.yaml"]).goes_on();
@@ -272,9 +279,12 @@ fn of_two_rules_with_one_id_the_first_is_used_and_both_places_are_named() {
     };
     of("plugin zealous 3.0.0: error: rule id `guest_rule`", "the one in plugin guest 1.0.0 is used");
     of("plugin other 2.0.0: error: rule id `other_rule`", "the one in own.yaml:2 is used");
-    // That of a shipped rule is refused before it is installed.
-    place.file("late.wasm", Guest { id: "late", rules: vec![Rule { id: "deadlocks", ..Rule::default() }], ..guest() }.component());
-    place.ran(&["plugin", "install", "late.wasm"]).ends(3).says(&["late.wasm", "rule id `deadlocks` is taken"]);
+    let install = |rule: &'static str| {
+        place.file("late.wasm", Guest { id: "late", rules: vec![Rule { id: rule, ..Rule::default() }], ..guest() }.component());
+        place.ran(&["plugin", "install", "late.wasm"]).ends(3)
+    };
+    install("deadlocks").says(&["`late.wasm` is not installed: rule id `deadlocks` is taken: ", "deadlocks.yaml declares it"]);
+    install("other_rule").says(&["rule id `other_rule` is taken: plugin other 2.0.0 declares it"]);
 }
 
 const METRIC: &str = "name: queue\nsql: {14: \"SELECT 'a' AS kind, 1::int8 AS jobs\"}\ncolumns: {kind: label, jobs: gauge}\nkey: [kind]\n";

@@ -1,17 +1,14 @@
 //! Small plugins for tests: what one says of itself and answers is laid out in the memory of a core module, as the
-//! canonical ABI has it, and the module is made into a component. What it does before it answers is WAT.
+//! canonical ABI has it. The module around that is the sandbox's tests'; what it does before it answers is WAT.
 //!
 //! Included by path where it is needed: `#[path = "support/guest.rs"] mod guest;`.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+#[path = "../../plugins/sandbox/tests/support/mod.rs"]
+mod module;
 
 /// WAT: the first row's value of the first need.
 pub const FIRST: &str = "(f64.load (i32.load (local.get 5)))";
-/// WAT: answers that nothing is wrong.
-const QUIET: &str = "(return (i32.const 1024))";
-
 /// A plugin.
 #[derive(Clone)]
 pub struct Guest<'a> {
@@ -87,7 +84,7 @@ pub fn traps_at(value: f64) -> String {
 
 /// WAT for `before`: nothing is wrong unless the first value is above this.
 pub fn quiet_up_to(value: f64) -> String {
-    format!("(if (f64.le {FIRST} (f64.const {value})) (then {QUIET}))")
+    format!("(if (f64.le {FIRST} (f64.const {value})) (then (return {NOTHING})))", NOTHING = module::NOTHING)
 }
 
 /// WAT for `before`: goes round so many times.
@@ -103,42 +100,27 @@ impl Guest<'_> {
         Guest { findings: vec![finding], ..Guest::default() }
     }
 
-    /// The component, built for version 1.0.0 of the contract.
+    /// The component.
     pub fn component(&self) -> Vec<u8> {
-        let contract = include_str!("../../plugins/wit/v1/plugin.wit");
-        component(&self.module("1.0.0"), contract, "plugin")
+        self.component_for("1.0.0")
     }
 
-    /// The same for another version of the contract, with its types.
+    /// The component, built for another version of the contract.
     pub fn component_for(&self, version: &str) -> Vec<u8> {
-        let contract = include_str!("../../plugins/wit/v1/plugin.wit").replace("@1.0.0", &format!("@{version}"));
-        component(&self.module(version), &contract, "plugin")
-    }
-
-    fn module(&self, version: &str) -> Vec<u8> {
         let mut memory = Memory::default();
         let (described, unfit, answer) = (self.described(&mut memory), self.unfit(&mut memory), self.answer(&mut memory));
-        let before = &self.before;
-        let text = format!(
-            r#"(module
-              (import "pgsteward:plugin/host@{version}" "log" (func $log (param i32 i32 i32)))
-              (import "pgsteward:plugin/host@{version}" "text" (func $text (param i32 i32 i32 i32 i32)))
-              (memory (export "memory") 40)
-              (global $free (mut i32) (i32.const 8192))
-              (data (i32.const {BASE}) "{data}")
-              (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-                (global.get $free)
-                (global.set $free (i32.add (global.get $free) (local.get 3))))
-              (func (export "pgsteward:plugin/rules@{version}#describe") (result i32) (i32.const {described}))
-              (func (export "pgsteward:plugin/rules@{version}#validate-settings") (param i32 i32 i32 i32) (result i32) (i32.const {unfit}))
-              (func (export "pgsteward:plugin/rules@{version}#evaluate")
-                (param i32 i32 f64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (local $n i32)
-                {before}
-                (i32.const {answer})))"#,
-            data = memory.0.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>(),
-        );
-        wat::parse_str(text).unwrap()
+        let data: String = memory.0.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let at = |address: u32| format!("(i32.const {address})");
+        let parts = module::Plugin {
+            version,
+            memory: "(memory $main (export \"memory\") 40)",
+            fields: &format!("(data (i32.const {BASE}) \"{data}\")"),
+            describe: &at(described),
+            validate: &at(unfit),
+            evaluate: &format!("{} {}", self.before, at(answer)),
+            ..module::Plugin::default()
+        };
+        parts.component()
     }
 
     fn described(&self, memory: &mut Memory) -> u32 {
@@ -200,15 +182,6 @@ impl Finding<'_> {
         let record = Record::default().byte(self.row.is_some().into()).word(self.row.unwrap_or_default()).byte(self.severity);
         record.pair(summary).pair((0, 0)).pair(evidence).pair(actions).pair((0, 0)).pair((0, 0))
     }
-}
-
-/// A component of a world, from a core module that keeps to it.
-pub fn component(module: &[u8], wit: &str, world: &str) -> Vec<u8> {
-    let (mut module, mut resolve) = (module.to_vec(), Resolve::default());
-    let package = resolve.push_source("plugin.wit", wit).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap()
 }
 
 /// Where the laid out data begins.

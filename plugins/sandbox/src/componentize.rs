@@ -8,10 +8,10 @@ use wasmparser::{Parser, Payload, Validator};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use crate::Refused;
 use crate::inspect::{PACKAGE, features, is_supported, is_wasm, mend};
 use crate::section::without;
 use crate::words::one_line;
-use crate::Refused;
 
 /// The contract, in its version 1.0.0.
 const CONTRACT: &str = include_str!("../../wit/v1/plugin.wit");

@@ -268,7 +268,8 @@ fn describing_and_checking_settings_have_the_same_limits() {
     let checked = component.validate_settings(&SHORT, "rule", &[]);
     assert_eq!(checked.answer.unwrap_err().kind, Limit("text_bytes"));
 
-    let endless = Plugin { fields: ENDLESS, describe: "(call $endless) unreachable", validate: "(call $endless) unreachable", ..Plugin::default() };
+    let endless =
+        Plugin { fields: ENDLESS, describe: "(call $endless) unreachable", validate: "(call $endless) unreachable", ..Plugin::default() };
     let component = Component::from_component(&engine, &endless.component()).unwrap();
     assert_eq!(component.describe(&SHORT).answer.unwrap_err().message, FUEL);
     assert_eq!(component.validate_settings(&SHORT, "rule", &[]).answer.unwrap_err().message, FUEL);

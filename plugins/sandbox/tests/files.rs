@@ -70,7 +70,10 @@ fn components_of_another_world_or_version() {
             format!("it was built for version {version} of the plugin contract; this pgsteward supports 1.0")
         );
     }
-    let both = with_more(&Plugin { version: "2.0.0", ..Plugin::default() }.component(), r#"(instance $i) (export "pgsteward:plugin/rules@1.0.0" (instance $i))"#);
+    let both = with_more(
+        &Plugin { version: "2.0.0", ..Plugin::default() }.component(),
+        r#"(instance $i) (export "pgsteward:plugin/rules@1.0.0" (instance $i))"#,
+    );
     inspect(&both).unwrap().contract().unwrap();
 }
 

@@ -105,7 +105,8 @@ impl Reader<'_> {
             }
             // Rhai's cap on variables does not count parameters.
             if function.params.len() > MOST_PARAMETERS {
-                let message = format!("`{}` takes {} parameters, at most {MOST_PARAMETERS} are allowed", function.name, function.params.len());
+                let message =
+                    format!("`{}` takes {} parameters, at most {MOST_PARAMETERS} are allowed", function.name, function.params.len());
                 self.seen.problems.push(self.place.problem(None, message));
             }
         }

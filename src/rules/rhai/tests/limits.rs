@@ -108,16 +108,35 @@ fn findings_are_bounded_in_number_and_text() {
 #[test]
 fn the_bombs_of_the_standard_packages_are_not_there() {
     let unknown = [
-        "sleep(30);", "sleep(0.001);", "blob(1000000000);", "let s = \"x\"; s.pad(100000000, \"x\");", "let s = \"x\"; s.replace(\"x\", \"xx\");",
-        "let a = [3, 1]; a.sort();", "let a = [1]; a.pad(1000000, 1);", "let a = [1]; a.append(a);", "let a = [1]; a.insert(0, a);",
-        "let s = \"x\"; s.to_chars();", "let s = \"x\"; s.split();", "range(0, 1000000000);", "let m = #{}; m.set(\"k\", 1);",
-        "let m = #{}; m.fill_with(m);", "let m = #{}; m.mixin(m);", "parse_json(\"{}\");", "let n = 2; n.pow(2);",
+        "sleep(30);",
+        "sleep(0.001);",
+        "blob(1000000000);",
+        "let s = \"x\"; s.pad(100000000, \"x\");",
+        "let s = \"x\"; s.replace(\"x\", \"xx\");",
+        "let a = [3, 1]; a.sort();",
+        "let a = [1]; a.pad(1000000, 1);",
+        "let a = [1]; a.append(a);",
+        "let a = [1]; a.insert(0, a);",
+        "let s = \"x\"; s.to_chars();",
+        "let s = \"x\"; s.split();",
+        "range(0, 1000000000);",
+        "let m = #{}; m.set(\"k\", 1);",
+        "let m = #{}; m.fill_with(m);",
+        "let m = #{}; m.mixin(m);",
+        "parse_json(\"{}\");",
+        "let n = 2; n.pow(2);",
     ];
     for source in unknown {
         let error = stopped(source);
         assert!(error.contains("unknown function"), "{source}: {error}");
     }
-    for source in ["loop { print(\"x\"); }", "loop { debug(\"x\"); }", "let a = [3, 1]; a.filter(|x| x > 1);", "let f = |n| call(n);", "eval(\"loop {}\");"] {
+    for source in [
+        "loop { print(\"x\"); }",
+        "loop { debug(\"x\"); }",
+        "let a = [3, 1]; a.filter(|x| x > 1);",
+        "let f = |n| call(n);",
+        "eval(\"loop {}\");",
+    ] {
         assert!(stopped(source).starts_with("r.rhai:1:"), "{source}");
     }
     assert!(stopped("let m = #{}; m += #{a: 1};").contains("`+` cannot join a map and a map"));
@@ -157,7 +176,12 @@ fn a_few_operations_on_large_columns_do_not_outlast_the_clock() {
     let impatient = Engine::new(Limits { operations: 0, wall_ms: 0, ..Limits::default() });
     let patient = Engine::new(Limits::default());
     // Ten operations, and the clock is asked every 256.
-    for source in ["let m = tables.dead + 1;", "let m = tables.dead in [1, 2];", "let m = tables.dead; m.percentile(50);", "let m = tables.rows(true);"] {
+    for source in [
+        "let m = tables.dead + 1;",
+        "let m = tables.dead in [1, 2];",
+        "let m = tables.dead; m.percentile(50);",
+        "let m = tables.rows(true);",
+    ] {
         let source = format!("{source} if false {{ finding(#{{summary: \"x\"}}); }}");
         let rule = compile_script(&impatient, header(&["tables"], &[]), &source, "r.rhai", 1, &catalog()).unwrap();
         let reason = rule.evaluate(&many_rows().input(rule.meta())).reason();
@@ -195,7 +219,8 @@ fn no_script_makes_the_process_large() {
         return;
     }
     let this = std::env::current_exe().unwrap();
-    let child = std::process::Command::new(this).args([NAME, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, "1").output().unwrap();
+    let child =
+        std::process::Command::new(this).args([NAME, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, "1").output().unwrap();
     let said = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.status.success(), "{said}\n{}", String::from_utf8_lossy(&child.stderr));
     let peaks = said.lines().filter_map(|line| line.split_once("peak: ")?.1.split(' ').next()?.parse::<u64>().ok());
