@@ -181,6 +181,7 @@ mod tests {
             to,
             reason: Reason::Cleared,
             summary: String::new(),
+            rule_hash: String::new(),
             at: at(s),
         }
     }
