@@ -76,8 +76,7 @@ pub(super) fn outcome(
         let quarantined = health.is_quarantined() && rests(&ended.meta);
         let tried = is_news(&ended.outcome);
         let known = || book.alerts.contains_key(&fingerprint(RULE_UNEVALUABLE, &config.target.name, &subject));
-        ((lasted >= patience || quarantined) && (tried || known()))
-            .then(|| finding(subject, &ended.meta, health, lasted, config))
+        ((lasted >= patience || quarantined) && (tried || known())).then(|| finding(subject, &ended.meta, health, lasted, config))
     });
     RuleOutcome { meta: Arc::new(meta()), outcome: Outcome::Ok(Evaluation { findings: findings.collect(), ..Evaluation::default() }) }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use pgsteward_sandbox::Engine;
 
 use crate::config::{PluginConfig, PluginsConfig};
+use crate::model::Catalog;
 use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
 use crate::problem::Problem;
 use crate::rules::RuleFile;
@@ -28,8 +29,8 @@ pub fn installed(state_dir: &Path, config: &PluginsConfig, compiler: &Compiler) 
     let shelf = Shelf::in_state(state_dir);
     let mut found = Plugins::default();
     let records = match shelf.list() {
-        Ok((records, errors)) => {
-            found.problems.extend(errors.iter().map(|error| Problem::error("plugins", None, told(error))));
+        Ok((records, problems)) => {
+            found.problems.extend(problems);
             records
         }
         Err(error) => {
@@ -37,10 +38,7 @@ pub fn installed(state_dir: &Path, config: &PluginsConfig, compiler: &Compiler) 
             Vec::new()
         }
     };
-    for id in config.plugins.keys().filter(|id| records.iter().all(|record| record.id != **id)) {
-        let problem = Problem::error("plugins", None, format!("the config names plugin `{id}`, which is not installed"));
-        found.problems.push(problem.hint("`pgsteward plugin install FILE` puts it in place"));
-    }
+    found.problems.extend(strangers(config, &records));
     let wanted = |record: &&Record| config.of(&record.id).enabled.unwrap_or(record.enabled);
     let records: Vec<&Record> = records.iter().filter(wanted).collect();
     if records.is_empty() {
@@ -49,11 +47,22 @@ pub fn installed(state_dir: &Path, config: &PluginsConfig, compiler: &Compiler) 
     match Workshop::new(&shelf, config, compiler) {
         Ok(workshop) => records.into_iter().for_each(|record| workshop.take(record, &mut found)),
         Err(reason) => {
-            found.problems.push(Problem::warning("plugins", None, format!("{} plugins do not run: {reason}", records.len())));
+            let names: Vec<String> = records.iter().map(|record| format!("{} {}", record.id, record.version)).collect();
+            found.problems.push(Problem::error("plugins", None, format!("{} cannot run: {reason}", names.join(", "))));
             records.into_iter().for_each(|record| found.stop(record, &reason));
         }
     }
     found
+}
+
+/// Plugins that the config names and nobody has installed.
+fn strangers<'a>(config: &'a PluginsConfig, records: &'a [Record]) -> impl Iterator<Item = Problem> + 'a {
+    config.plugins.iter().filter(|(id, _)| records.iter().all(|record| record.id != **id)).map(|(id, said)| {
+        let message = format!("the config names plugin `{id}`, which is not installed");
+        let near = Catalog::nearest(records.iter().map(|record| record.id.as_str()), id);
+        let hint = near.map_or("`pgsteward plugin install FILE` puts it in place".into(), |near| format!("did you mean `{near}`?"));
+        said.place.as_ref().map_or_else(|| Problem::error("plugins", None, message.clone()), |place| place.error(&message)).hint(hint)
+    })
 }
 
 /// Plugins from files, as their authors run them: compiled in the same way, neither installed nor pinned.

@@ -97,8 +97,9 @@ fn concerns(source: &str, changed: &BTreeSet<PathBuf>) -> bool {
     if changed.contains(Path::new(source)) {
         return true;
     }
-    let Some(id) = source.strip_prefix("plugin ").and_then(|rest| rest.split(' ').next()) else { return source == "plugins" };
-    changed.iter().any(|path| path.file_stem().is_some_and(|stem| stem == id))
+    let Some(id) = source.strip_prefix("plugin ").and_then(|rest| rest.split(' ').next()) else { return false };
+    let of_plugin = |name: &str| name.strip_prefix(id).is_some_and(|rest| [".wasm", ".wasm.minisig", ".json"].contains(&rest));
+    changed.iter().any(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(of_plugin))
 }
 
 fn failures(rules: &Rules, file: &RuleFile) -> Vec<String> {

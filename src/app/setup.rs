@@ -19,6 +19,7 @@ use crate::env::Env;
 use crate::model::{DecideConfig, Metric, Route, Target};
 use crate::problem::Problem;
 use crate::rules::rhai::Limits;
+use crate::rules::wasm::Plugin;
 use crate::rules::{self, LoadedPlugin, OWN_PACK, RuleFile, RuleSet};
 
 /// Rules with the metrics that they brought, and what was wrong with any of them.
@@ -30,6 +31,8 @@ pub struct Rules {
     pub metrics: Vec<Metric>,
     /// Plugins that could be asked what they are.
     pub plugins: Vec<LoadedPlugin>,
+    /// Installed plugins that do not run, and why.
+    pub stopped: Vec<(String, String)>,
     /// Problems, of rules that are left out too.
     pub problems: Vec<Problem>,
     /// The files, for showing problems and running tests.
@@ -77,7 +80,15 @@ fn compile(mut files: Vec<RuleFile>, own: &[PathBuf], plugins: Plugins) -> Rules
     let mut metrics = metrics::all();
     metrics.extend(loaded.metrics);
     files.extend(plugins.tests);
-    Rules { set: loaded.set, metrics, plugins: loaded.plugins, problems, files }
+    let runs = |plugin: &&Plugin| loaded.plugins.iter().any(|running| running.source == plugin.source);
+    let stopped = plugins.plugins.iter().filter(|plugin| !runs(plugin));
+    let stopped = stopped.map(|plugin| (plugin.source.clone(), why_stopped(plugin, &problems))).collect();
+    Rules { set: loaded.set, metrics, plugins: loaded.plugins, stopped, problems, files }
+}
+
+fn why_stopped(plugin: &Plugin, problems: &[Problem]) -> String {
+    let told = || problems.iter().find(|problem| problem.file == plugin.source).map(|problem| problem.message.clone());
+    plugin.component.as_ref().err().map(|stopped| stopped.reason.clone()).or_else(told).unwrap_or_default()
 }
 
 /// The packs that are on by default, beside a person's own rules.

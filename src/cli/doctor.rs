@@ -8,6 +8,7 @@ use super::table;
 use super::term::{self, BOLD, DIM, GOOD, severity_style, styled};
 use crate::app::oneshot::{self, OneShot};
 use crate::app::report::{Earlier, Report, exit};
+use crate::app::setup::Rules;
 use crate::clock::Clock;
 use crate::collect::{Capabilities, probe};
 use crate::env::Env;
@@ -45,7 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     progress.say("trying every metric once");
     let report = look(&chosen, &progress)?;
     drop(progress);
-    term::out(&page(&capabilities, &report));
+    term::out(&page(&capabilities, &report, &chosen.rules));
     let blind_pages = report.blind().iter().any(|b| b.meta.tier == Tier::Page);
     Ok(ExitCode::from(if blind_pages { exit::WARNING } else { exit::OK }))
 }
@@ -66,7 +67,7 @@ fn look(chosen: &Chosen, progress: &Progress) -> anyhow::Result<Report> {
     Ok(oneshot::report(&shot, &basis, Earlier::None))
 }
 
-fn page(capabilities: &Capabilities, report: &Report) -> String {
+fn page(capabilities: &Capabilities, report: &Report, loaded: &Rules) -> String {
     let mut text = format!("{}  {}\n\n", styled(BOLD, &safe(&report.snapshot.target.name)), describe(capabilities));
     text.push_str(&styled(BOLD, "Frames\n"));
     let rows: Vec<Vec<String>> = report
@@ -85,6 +86,7 @@ fn page(capabilities: &Capabilities, report: &Report) -> String {
     text.push_str(&table::render(&["frame", "state", ">rows", "detail"], &rows));
     text.push_str(&mends(report));
     text.push_str(&rules(report));
+    text.push_str(&plugins(loaded));
     let cost = &report.snapshot.cost;
     text.push_str(&styled(
         DIM,
@@ -141,6 +143,21 @@ fn rules(report: &Report) -> String {
     for (reason, rules) in reasons {
         let line = format!("{}: {}", rules.join(", "), safe(reason));
         text.push_str(&format!("{}\n", term::wrapped(&line, "   cannot tell  ", "                ", term::width())));
+    }
+    text
+}
+
+/// How many installed plugins run, and why others do not; nothing where there is none.
+fn plugins(loaded: &Rules) -> String {
+    if loaded.plugins.is_empty() && loaded.stopped.is_empty() {
+        return String::new();
+    }
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    loaded.stopped.iter().for_each(|(source, reason)| gather(&mut reasons, reason, source.trim_start_matches("plugin ")));
+    let mut text = format!("\n{}\n   {}\n", styled(BOLD, "Plugins"), styled(GOOD, &format!("{} can be run", loaded.plugins.len())));
+    for (reason, names) in reasons {
+        let line = safe(&format!("{}: {reason}", names.join(", ")));
+        text.push_str(&format!("{}\n", term::wrapped(&line, "   cannot run  ", "               ", term::width())));
     }
     text
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pgsteward_helpers::parse_quantity;
 use pgsteward_sandbox::Limits;
 
+use super::checked::Place;
 use super::desk::{Desk, entries, shown};
 use super::source::SourceFile;
 use crate::yaml::{Node, text_of};
@@ -31,6 +32,8 @@ pub struct PluginConfig {
     pub grant_metrics: bool,
     /// What one call may use.
     pub limits: Limits,
+    /// Where it is said; `None` when nothing is.
+    pub place: Option<Place>,
 }
 
 impl PluginsConfig {
@@ -57,8 +60,8 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node) -> PluginsCo
         }
     }
     for (key, node) in fields.map("use").unwrap_or_default() {
-        desk.place(format!("plugins.use.{}", key.text), file, key.at);
-        let said = one(desk, file, node, config.limits);
+        let place = Place { file: file.name.clone(), at: key.at };
+        let said = PluginConfig { place: Some(place), ..one(desk, file, node, config.limits) };
         config.plugins.insert(key.text.clone(), said);
     }
     desk.finish(fields);
@@ -77,7 +80,12 @@ fn one(desk: &mut Desk, file: &SourceFile, node: &Node, base: Limits) -> PluginC
         config.sha256 =
             text_of(node).map(|hash| hash.to_lowercase()).filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
         if config.sha256.is_none() {
-            desk.error_hint(file, node, "`sha256` must be 64 hexadecimal digits", "`pgsteward plugin list` shows it; quote it");
+            desk.error_hint(
+                file,
+                node,
+                "`sha256` must be 64 hexadecimal digits",
+                "`pgsteward plugin install` and `inspect` show it; quote it",
+            );
         }
     }
     for node in fields.list("grant").unwrap_or_default() {

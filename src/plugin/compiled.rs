@@ -25,12 +25,17 @@ pub enum Compiler {
 }
 
 impl Compiler {
-    /// This program itself as the child.
+    /// This program itself as the child: where Linux tells it, the very file that runs, even after an upgrade has put
+    /// another in its place.
     ///
     /// # Errors
     /// When the system does not say where the program stands.
     pub fn child() -> Result<Self, PluginError> {
-        std::env::current_exe().map(Self::Child).map_err(|error| PluginError::Read(PathBuf::from("/proc/self/exe"), error))
+        let running = PathBuf::from("/proc/self/exe");
+        if running.exists() {
+            return Ok(Self::Child(running));
+        }
+        std::env::current_exe().map(Self::Child).map_err(|error| PluginError::Read(running, error))
     }
 }
 

@@ -1,8 +1,10 @@
 //! One plugin file: the component, and what is packed beside its code.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use pgsteward_sandbox::{Form, Inspection, componentize, inspect, sections, with_sections};
+use pgsteward_sandbox::{Form, Inspection, Refused, componentize, inspect, sections, with_sections};
 
 use super::PluginError;
 use crate::model::Metric;
@@ -37,11 +39,17 @@ pub struct Package {
 /// When it cannot be read, is no plugin, or holds a broken metric.
 pub fn open(path: &Path) -> Result<Package, PluginError> {
     let read = |error| PluginError::Read(path.to_path_buf(), error);
-    let size = std::fs::metadata(path).map_err(read)?.len();
-    if size > MOST_BYTES {
-        return Err(pgsteward_sandbox::Refused::TooLarge(usize::try_from(size).unwrap_or(usize::MAX)).into());
+    let told = std::fs::metadata(path).map_err(read)?.len();
+    let mut file = Vec::new();
+    if told <= MOST_BYTES {
+        // A device tells no size, and has no end.
+        File::open(path).and_then(|opened| opened.take(MOST_BYTES + 1).read_to_end(&mut file)).map_err(read)?;
     }
-    from_bytes(&path.display().to_string(), std::fs::read(path).map_err(read)?)
+    let size = told.max(file.len() as u64);
+    if size > MOST_BYTES {
+        return Err(Refused::TooLarge(usize::try_from(size).unwrap_or(usize::MAX)).into());
+    }
+    from_bytes(&path.display().to_string(), file)
 }
 
 fn from_bytes(source: &str, file: Vec<u8>) -> Result<Package, PluginError> {

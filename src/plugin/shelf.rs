@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::signature::{beside, signature_of};
 use super::{Package, PluginError, open};
 use crate::model::RuleMeta;
+use crate::problem::Problem;
 
 /// What is known of an installed plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,25 +62,25 @@ impl Shelf {
         self.dir.join(format!("{id}.json"))
     }
 
-    /// All installed plugins by id; records that cannot be read stand beside them with the reason.
+    /// All installed plugins by id; records that cannot be read stand beside them as problems of their files.
     ///
     /// # Errors
     /// When the folder is there and cannot be read.
-    pub fn list(&self) -> Result<(Vec<Record>, Vec<PluginError>), PluginError> {
+    pub fn list(&self) -> Result<(Vec<Record>, Vec<Problem>), PluginError> {
         if !self.dir.exists() {
             return Ok((Vec::new(), Vec::new()));
         }
         let entries = std::fs::read_dir(&self.dir).map_err(|error| PluginError::Read(self.dir.clone(), error))?;
         let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
         paths.sort();
-        let (mut records, mut errors) = (Vec::new(), Vec::new());
+        let (mut records, mut problems) = (Vec::new(), Vec::new());
         for path in paths {
             match read_record(&path) {
                 Ok(record) => records.push(record),
-                Err(error) => errors.push(error),
+                Err(reason) => problems.push(Problem::error(path.display().to_string(), None, reason)),
             }
         }
-        Ok((records, errors))
+        Ok((records, problems))
     }
 
     /// The record of one plugin.
@@ -91,7 +92,7 @@ impl Shelf {
         if crate::rules::meta::check_id(id).is_err() || !path.exists() {
             return Err(PluginError::NotInstalled(id.into()));
         }
-        read_record(&path)
+        read_record(&path).map_err(|reason| PluginError::Content(format!("`{}`: {reason}", path.display())))
     }
 
     /// The file of an installed plugin, which must be the one that was installed, and its signature.
@@ -161,10 +162,15 @@ impl Shelf {
     }
 }
 
-fn read_record(path: &Path) -> Result<Record, PluginError> {
-    let text = std::fs::read(path).map_err(|error| PluginError::Read(path.to_path_buf(), error))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| PluginError::Content(format!("`{}` is no record of a plugin ({error}); install it again", path.display())))
+/// A record under the name of its plugin: no record leads to another's file.
+fn read_record(path: &Path) -> Result<Record, String> {
+    let text = std::fs::read(path).map_err(|error| format!("it cannot be read ({error})"))?;
+    let no_record = |reason: String| format!("it is no record of a plugin ({reason}); install it again");
+    let record: Record = serde_json::from_slice(&text).map_err(|error| no_record(error.to_string()))?;
+    if path.file_stem().is_none_or(|name| name != record.id.as_str()) {
+        return Err(no_record(format!("it is of `{}`", record.id)));
+    }
+    Ok(record)
 }
 
 /// Appears whole or not at all.

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
     Alert, Book, Catalog, ColumnData, ColumnDef, ColumnKind, Cost, Coverage, DecideConfig, Decision, Finding, Fingerprint, Frame, FrameDef,
-    Labels, Notice, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Target, Tier, Transition, Unit,
+    Labels, Notice, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Target, Tier, Transition,
+    Unit,
 };
 
 /// `name kind unit`, where the kind of a key column is `key`.

@@ -8,10 +8,14 @@ use anyhow::{Context, bail};
 use super::super::rules::run_tests;
 use super::super::shared::{counted, show_problems};
 use super::super::term::{self, BOLD, styled};
+use super::list::forget;
 use super::{Place, author};
-use crate::app::setup::Rules;
+use crate::app::plugins::Plugins;
+use crate::app::setup::{self, Rules};
+use crate::config::PluginsConfig;
 use crate::model::RuleMeta;
-use crate::plugin::{PluginError, Record, signature_of, verify};
+use crate::plugin::{Package, PluginError, Record, Shelf, signature_of, verify};
+use crate::problem::Problem;
 use crate::rules::LoadedPlugin;
 
 /// Check a plugin file (form, imports, what it says of itself, its tests, its signature) and put it in place
@@ -29,29 +33,58 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (shelf, config) = args.place.open()?;
     let desk = author::open(&args.file)?;
-    let hash = desk.package.inspection.hash.clone();
-    if let Some(pinned) = args.sha256.as_ref().map(|pin| pin.to_lowercase()).filter(|pin| *pin != hash) {
-        return Err(PluginError::Hash { found: hash, pinned }.into());
-    }
     let signature = signature_of(&args.file);
-    if !config.signed_by.is_empty() {
-        verify(&desk.package.file, signature.as_deref(), &config.signed_by)?;
-    }
+    let refused = || format!("`{}` is not installed", args.file.display());
     show_problems(desk.rules.problems.iter(), &[].into());
-    if desk.rules.problems.iter().any(crate::problem::Problem::is_error) {
-        bail!("`{}` is not installed: mend what is said above", args.file.display());
+    if desk.rules.problems.iter().any(Problem::is_error) {
+        bail!("{}: mend what is said above", refused());
     }
-    let about = desk.rules.plugins.first().context("it cannot be asked what it is")?;
+    let about = desk.rules.plugins.first().context("it cannot be asked what it is").with_context(refused)?;
+    trusted(args, &desk.package, signature.as_deref(), &config, &about.id).with_context(refused)?;
+    free(about, &shelf).with_context(refused)?;
     if !desk.tests.is_empty() && run_tests(&desk.rules, &desk.tests, false)? != ExitCode::SUCCESS {
-        bail!("`{}` is not installed: its own tests fail", args.file.display());
+        bail!("{}: its own tests fail", refused());
     }
     let before = shelf.find(&about.id).ok();
     let enabled = before.as_ref().is_none_or(|record| record.enabled);
     let rules: Vec<RuleMeta> = desk.rules.set.iter().map(|rule| rule.meta().clone()).collect();
-    let record = Record { id: about.id.clone(), version: about.version.clone(), sha256: hash, enabled, rules };
+    let sha256 = desk.package.inspection.hash.clone();
+    let record = Record { id: about.id.clone(), version: about.version.clone(), sha256, enabled, rules };
     shelf.install(&desk.package, signature.as_deref(), &record)?;
+    if let Some(old) = before.as_ref().filter(|before| before.sha256 != record.sha256) {
+        forget(&shelf, old)?;
+    }
     term::out(&told(about, &desk.rules, &record, before.as_ref()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether it is the file that was asked for, pinned and signed.
+fn trusted(args: &Args, package: &Package, signature: Option<&str>, config: &PluginsConfig, id: &str) -> anyhow::Result<()> {
+    let found = &package.inspection.hash;
+    if let Some(asked) = args.sha256.as_ref().filter(|asked| asked.to_lowercase() != *found) {
+        bail!("its SHA-256 is {found}, not {asked}");
+    }
+    if let Some(pinned) = config.of(id).sha256.filter(|pinned| pinned != found) {
+        return Err(PluginError::Hash { found: found.clone(), pinned }.into());
+    }
+    if !config.signed_by.is_empty() {
+        verify(&package.file, signature, &config.signed_by)?;
+    }
+    Ok(())
+}
+
+/// Whether its rules' ids are free: one that another rule has would never be used.
+fn free(about: &LoadedPlugin, shelf: &Shelf) -> anyhow::Result<()> {
+    let shipped = setup::load_rules(&[], Plugins::default()).set;
+    let (records, _) = shelf.list()?;
+    for id in &about.rules {
+        let ours = shipped.get(id).map(|rule| rule.meta().source.clone());
+        let other = records.iter().find(|record| record.id != about.id && record.rules.iter().any(|rule| rule.id == *id));
+        if let Some(source) = ours.or_else(|| other.map(|record| format!("plugin {} {}", record.id, record.version))) {
+            bail!("rule id `{id}` is taken: {source} declares it");
+        }
+    }
+    Ok(())
 }
 
 fn told(about: &LoadedPlugin, rules: &Rules, record: &Record, before: Option<&Record>) -> String {

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use super::super::shared::show_problems;
 use super::super::table;
 use super::super::term;
 use super::Place;
 use crate::app::report::exit;
-use crate::plugin::{Compiled, Compiler, Record, Shelf, verify};
+use crate::plugin::{Compiled, Compiler, PluginError, Record, Shelf, verify};
 
 /// All installed plugins
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,7 @@ pub struct OneArgs {
 
 pub fn list(args: &Args) -> anyhow::Result<ExitCode> {
     let (shelf, config) = args.place.open()?;
-    let (records, errors) = shelf.list()?;
+    let (records, problems) = shelf.list()?;
     if args.json {
         term::out(&format!("{}\n", serde_json::to_string_pretty(&records)?));
     } else if records.is_empty() {
@@ -45,20 +46,19 @@ pub fn list(args: &Args) -> anyhow::Result<ExitCode> {
                 if runs { "on" } else { "off" }.into(),
                 signed,
                 rules.join(", "),
-                record.sha256.clone(),
+                record.sha256.chars().take(12).collect(),
             ]
         };
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         term::out(&table::render(&["plugin", "version", "runs", "signed", "rules", "sha256"], &rows));
     }
-    for error in &errors {
-        term::err(&format!("{}\n", crate::app::chain(error)));
-    }
-    Ok(ExitCode::from(if errors.is_empty() { exit::OK } else { exit::WARNING }))
+    show_problems(problems.iter(), &[].into());
+    Ok(ExitCode::from(if problems.is_empty() { exit::OK } else { exit::WARNING }))
 }
 
 fn signed(shelf: &Shelf, record: &Record, keys: &[String]) -> String {
     match shelf.open(record) {
+        Err(PluginError::Read(..)) => "file missing".into(),
         Err(_) => "file changed".into(),
         Ok((_, None)) => "no".into(),
         Ok((package, signature)) => match verify(&package.file, signature.as_deref(), keys) {
@@ -82,12 +82,18 @@ pub fn set_enabled(args: &OneArgs, enabled: bool) -> anyhow::Result<ExitCode> {
 pub fn remove(args: &OneArgs) -> anyhow::Result<ExitCode> {
     let (shelf, config) = args.place.open()?;
     let record = shelf.remove(&args.id)?;
-    if let Ok(compiled) = Compiled::open(&shelf.compiled_dir(), Compiler::child()?) {
-        compiled.forget(&record.sha256);
-    }
+    forget(&shelf, &record)?;
     term::out(&format!("{} {} is removed.\n", record.id, record.version));
     if config.plugins.contains_key(&record.id) {
         term::out("The config still names it: take it out of `plugins: {use: ..}` there.\n");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes the compiled code of a version that is not used any more.
+pub(super) fn forget(shelf: &Shelf, record: &Record) -> anyhow::Result<()> {
+    if let Ok(compiled) = Compiled::open(&shelf.compiled_dir(), Compiler::child()?) {
+        compiled.forget(&record.sha256);
+    }
+    Ok(())
 }
