@@ -280,7 +280,7 @@ async fn ours_become(eye: &tokio_postgres::Client, name: &str, wanted: impl Fn(&
         if wanted(&found) {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     panic!("our sessions have stayed {:?}", ours(eye, name).await);
 }
