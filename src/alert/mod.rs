@@ -81,7 +81,8 @@ fn turn<'a>(outcome: &'a RuleOutcome, alerts: &[&Alert], book: &Book, config: &'
 /// Writes down one alert: its step, its notices, and its place in the next book.
 fn settle(mut life: Life<'_>, book: &Book, config: &DecideConfig, now: DateTime<Utc>, decision: &mut Decision) {
     if let Some((from, reason)) = life.change.take() {
-        decision.transitions.push(transition(&life.alert, from, reason, now));
+        let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
+        decision.transitions.push(Transition { rule_hash, ..transition(&life.alert, from, reason, now) });
     }
     if let Some(reason) = life.note.take() {
         let fingerprint = life.alert.fingerprint.clone();
@@ -110,6 +111,7 @@ fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: Dat
         to: alert.state,
         reason,
         summary: alert.summary.clone(),
+        rule_hash: String::new(),
         at: now,
     }
 }

@@ -132,6 +132,9 @@ pub struct Transition {
     pub reason: Reason,
     /// One line of the alert.
     pub summary: String,
+    /// SHA-256 of the rule's text or of the plugin's file behind it, hex; empty for what no file is behind.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule_hash: String,
     /// When.
     pub at: DateTime<Utc>,
 }

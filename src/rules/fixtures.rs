@@ -214,6 +214,7 @@ fn resolved(alert: &Alert, now: DateTime<Utc>) -> Transition {
         to: State::Resolved,
         reason: Reason::Cleared,
         summary: alert.summary.clone(),
+        rule_hash: String::new(),
         at: now,
     }
 }

@@ -261,6 +261,7 @@ mod tests {
             to,
             reason: Reason::Cleared,
             summary: "s".into(),
+            rule_hash: String::new(),
             at: at(s),
         };
         let life = [step(State::Inactive, State::Pending, 0), step(State::Pending, State::Firing, 60)];
