@@ -453,7 +453,6 @@ mod tests {
             reason: reason.into(),
             findings: 0,
             unknown,
-            plugin: None,
         };
         assert_eq!(
             store.latest_outcomes("shop").unwrap(),

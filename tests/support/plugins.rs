@@ -4,6 +4,7 @@
 //! cannot be had is left out and says so; with `PGSTEWARD_TEST_PLUGIN_LANGS` (`rust,c,js,python`) those named there must be
 //! had.
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::print_stderr, reason = "what is left out must be seen")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -31,9 +32,15 @@ pub fn cargo_target() -> PathBuf {
     tools().join("rust-target")
 }
 
-/// The binary in a folder, with a home of its own; only the tools and the package clients' caches are this user's.
+/// The binary in a folder, with a home of its own.
 pub fn steward(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgsteward"));
+    at_home(&mut command, folder);
+    command
+}
+
+/// Gives a command a home of its own; only the tools and the package clients' caches are this user's.
+pub fn at_home(command: &mut Command, folder: &Path) {
     let home = PathBuf::from(std::env::var_os("HOME").unwrap());
     command.current_dir(folder).env("HOME", folder).env("STATE_DIRECTORY", folder.join("state")).stdin(Stdio::null());
     command.env("XDG_CACHE_HOME", folder.join("cache")).env("PGSTEWARD_TOOLS", tools()).env("CARGO_TARGET_DIR", cargo_target());
@@ -48,7 +55,6 @@ pub fn steward(folder: &Path) -> Command {
             command.env(variable, home.join(below));
         }
     }
-    command
 }
 
 pub fn run(command: &mut Command) -> Ran {
