@@ -203,6 +203,7 @@ fn one_rule_says_the_same_in_every_language() {
 /// What the rule declares that must not hang on its language.
 fn declared(loaded: &Loaded) -> impl PartialEq + std::fmt::Debug {
     let meta = loaded.set.get("parity").unwrap().meta();
-    let meta = RuleMeta { engine: String::new(), source: String::new(), hash: String::new(), runbook: meta.runbook.trim().into(), ..meta.clone() };
+    let meta =
+        RuleMeta { engine: String::new(), source: String::new(), hash: String::new(), runbook: meta.runbook.trim().into(), ..meta.clone() };
     RuleMeta { inputs: Vec::new(), ..meta }
 }

@@ -25,7 +25,9 @@ pub enum BehindError {
     #[error("`{0}` begins {1} ids; give more characters")]
     Several(String, usize),
     /// Retention has taken what it came from.
-    #[error("the history no longer holds a tick of this alert (looked for {0}); `history: {{keep: ..}}` in the config says how long it does")]
+    #[error(
+        "the history no longer holds a tick of this alert (looked for {0}); `history: {{keep: ..}}` in the config says how long it does"
+    )]
     Gone(String),
     /// The store cannot be read.
     #[error(transparent)]

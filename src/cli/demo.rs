@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 
 use super::check;
 use super::shared::load_rules;
-use crate::app::plugins::Plugins;
 use super::term::{self, BOLD, DIM, styled};
 use crate::app::house::{House, SharedStore, Watch};
 use crate::app::oneshot::{self, OneShot};
+use crate::app::plugins::Plugins;
 use crate::app::report::{Earlier, Report};
 use crate::app::setup::{self, Rules};
 use crate::app::{service, tick};

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::shared::{installed_plugins, load_rules};
-use crate::env::Env;
 use super::table;
 use super::term::{self, BOLD, styled};
+use crate::env::Env;
 use crate::model::{Catalog, FrameDef};
 
 /// Show what rules can read

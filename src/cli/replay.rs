@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::shared::{installed_plugins, load_rules};
-use crate::env::Env;
 use super::term;
 use crate::app::replay::replay;
 use crate::app::report::exit;
 use crate::app::tick_file;
+use crate::env::Env;
 
 /// Turn a recorded tick again; it must decide the same, byte for byte
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use super::shared::{counted, installed_plugins, load_rules, show_problems, sourc
 use super::table;
 use super::term::{self, BOLD, DIM, GOOD, severity_style, styled};
 use crate::alert;
+use crate::app::plugins::Plugins;
 use crate::app::report::exit;
 use crate::app::setup::{self, Rules};
-use crate::app::plugins::Plugins;
 use crate::collect::metrics;
 use crate::env::Env;
 use crate::model::{Catalog, RuleMeta, SettingDef, SettingValue, Severity};

@@ -36,8 +36,8 @@ pub use checked::{
 };
 pub use example::EXAMPLE;
 pub use load::{Loaded, check, load};
-pub use plugins::{PluginConfig, PluginsConfig};
 pub use notes::{Around, check_notes, machine_zone};
+pub use plugins::{PluginConfig, PluginsConfig};
 pub use rules::PACKS;
 pub use secret::{Revealed, Secret, SecretError};
 pub use source::{Source, SourceFile, read};

@@ -51,7 +51,9 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node) -> PluginsCo
     for node in fields.node("signed_by").map(entries).unwrap_or_default() {
         match text_of(node).filter(|key| is_key(key)) {
             Some(key) => config.signed_by.push(key),
-            None => desk.error_hint(file, node, format!("{} is no public minisign key", shown(node)), "it is the second line of a `.pub` file"),
+            None => {
+                desk.error_hint(file, node, format!("{} is no public minisign key", shown(node)), "it is the second line of a `.pub` file")
+            }
         }
     }
     for (key, node) in fields.map("use").unwrap_or_default() {
@@ -72,7 +74,8 @@ fn one(desk: &mut Desk, file: &SourceFile, node: &Node, base: Limits) -> PluginC
     let Some(mut fields) = desk.open(file, node, "what is said of a plugin") else { return config };
     config.enabled = fields.flag("enabled");
     if let Some(node) = fields.node("sha256") {
-        config.sha256 = text_of(node).map(|hash| hash.to_lowercase()).filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
+        config.sha256 =
+            text_of(node).map(|hash| hash.to_lowercase()).filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
         if config.sha256.is_none() {
             desk.error_hint(file, node, "`sha256` must be 64 hexadecimal digits", "`pgsteward plugin list` shows it; quote it");
         }

@@ -37,7 +37,9 @@ pub enum PluginError {
         pinned: String,
     },
     /// A signature is demanded and there is none.
-    #[error("it is not signed, and the config demands a signature (`plugins: {{signed_by: ..}}`); get its `.minisig` file and install it again")]
+    #[error(
+        "it is not signed, and the config demands a signature (`plugins: {{signed_by: ..}}`); get its `.minisig` file and install it again"
+    )]
     Unsigned,
     /// There is a signature that does not hold.
     #[error("its signature does not hold: {0}")]

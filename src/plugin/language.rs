@@ -53,9 +53,7 @@ impl Language {
         match found.as_slice() {
             [one] => Ok(*one),
             [] => Err(BuildError::NoLanguage(folder.to_path_buf())),
-            [first, second, ..] => {
-                Err(BuildError::Languages { folder: folder.to_path_buf(), first: first.mark(), second: second.mark() })
-            }
+            [first, second, ..] => Err(BuildError::Languages { folder: folder.to_path_buf(), first: first.mark(), second: second.mark() }),
         }
     }
 }

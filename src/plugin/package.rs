@@ -54,8 +54,7 @@ fn from_bytes(source: &str, file: Vec<u8>) -> Result<Package, PluginError> {
     let found = if inspection.form == Form::Module { inspect(&component)? } else { inspection.clone() };
     found.contract()?;
     let inspection = Inspection { imports: found.imports, exports: found.exports, ..inspection };
-    let mut package =
-        Package { source: source.into(), file, component, inspection, tests: Vec::new(), metrics: Vec::new(), readme: None };
+    let mut package = Package { source: source.into(), file, component, inspection, tests: Vec::new(), metrics: Vec::new(), readme: None };
     for (name, bytes) in packed {
         package.take(&name, bytes)?;
     }

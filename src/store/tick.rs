@@ -172,8 +172,8 @@ fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Sna
     let found = view.query_row(sql, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
     let Some((tick, head)) = found else { return Ok(None) };
     let Some(mut snapshot) = from_json::<Snapshot>("the head of a tick", &head) else { return Ok(None) };
-    let mut query =
-        view.prepare("SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1")?;
+    let mut query = view
+        .prepare("SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1")?;
     let mut rows = query.query([tick])?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;

@@ -64,8 +64,10 @@ fn told(about: &LoadedPlugin, rules: &Rules, record: &Record, before: Option<&Re
     if !record.enabled {
         text.push_str(&format!("It is disabled, as the version before it was; `pgsteward plugin enable {}` lets it run.\n", record.id));
     }
-    let asks: Vec<&str> = rules.metrics.iter().filter(|m| rules.set.catalog().frame(&m.frame.name).is_some()).map(|m| m.frame.name.as_str()).collect();
-    let own: Vec<&str> = asks.into_iter().filter(|name| !crate::collect::metrics::catalog().frames().any(|frame| frame.name == *name)).collect();
+    let asks: Vec<&str> =
+        rules.metrics.iter().filter(|m| rules.set.catalog().frame(&m.frame.name).is_some()).map(|m| m.frame.name.as_str()).collect();
+    let own: Vec<&str> =
+        asks.into_iter().filter(|name| !crate::collect::metrics::catalog().frames().any(|frame| frame.name == *name)).collect();
     let grant = if own.is_empty() { String::new() } else { ", grant: [metrics]".into() };
     if !own.is_empty() {
         text.push_str(&format!("It brings its own SQL for {}, which runs only where the config grants it.\n", own.join(", ")));

@@ -39,7 +39,14 @@ pub fn list(args: &Args) -> anyhow::Result<ExitCode> {
             let runs = config.of(&record.id).enabled.unwrap_or(record.enabled);
             let rules: Vec<&str> = record.rules.iter().map(|rule| rule.id.as_str()).collect();
             let signed = signed(&shelf, record, &config.signed_by);
-            vec![record.id.clone(), record.version.clone(), if runs { "on" } else { "off" }.into(), signed, rules.join(", "), record.sha256.clone()]
+            vec![
+                record.id.clone(),
+                record.version.clone(),
+                if runs { "on" } else { "off" }.into(),
+                signed,
+                rules.join(", "),
+                record.sha256.clone(),
+            ]
         };
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         term::out(&table::render(&["plugin", "version", "runs", "signed", "rules", "sha256"], &rows));

@@ -37,7 +37,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(&args.name));
     let files = scaffold(&folder, args.lang, &args.name)?;
     let shown = folder.display();
-    let mut text = format!("{}  a plugin in {}, {} in `{shown}`. Next:\n\n", styled(BOLD, &args.name), args.lang, counted(files.len(), "file"));
+    let mut text =
+        format!("{}  a plugin in {}, {} in `{shown}`. Next:\n\n", styled(BOLD, &args.name), args.lang, counted(files.len(), "file"));
     for (command, what) in [("build", "makes plugin.wasm"), ("test", "runs its cases in the sandbox"), ("dev", "both at each save")] {
         text.push_str(&format!("   pgsteward plugin {command} {shown}   {}\n", styled(DIM, &format!("# {what}"))));
     }

@@ -25,9 +25,10 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let component = args.component.clone().unwrap_or_else(|| args.folder.join(BUILT));
     let desk = author::open(&component)?;
-    let about = desk.rules.plugins.first().with_context(|| {
-        desk.rules.problems.first().map_or_else(|| "it cannot be asked what it is".to_string(), ToString::to_string)
-    })?;
+    let about =
+        desk.rules.plugins.first().with_context(|| {
+            desk.rules.problems.first().map_or_else(|| "it cannot be asked what it is".to_string(), ToString::to_string)
+        })?;
     let packed = pack(&desk.package.component, &args.folder)?;
     let out = args.out.clone().unwrap_or_else(|| args.folder.join(format!("{}-{}.wasm", about.id, about.version)));
     std::fs::write(&out, packed).with_context(|| format!("`{}` cannot be written", out.display()))?;

@@ -84,10 +84,6 @@ fn candidates(tools: &Tools) -> Vec<(PathBuf, &'static [&'static str])> {
     const ZIG: &[&str] = &["-m", "ziglang", "cc"];
     let clangs = CLANGS.into_iter().filter_map(|name| tools.on_path(name));
     let plain = tools.below_variable("WASI_SDK_PATH", "bin/clang").into_iter().chain(clangs).map(|clang| (clang, [].as_slice()));
-    let zigs = [
-        (tools.own("python/bin/python3"), ZIG),
-        (tools.on_path("zig"), ["cc"].as_slice()),
-        (tools.on_path("python3"), ZIG),
-    ];
+    let zigs = [(tools.own("python/bin/python3"), ZIG), (tools.on_path("zig"), ["cc"].as_slice()), (tools.on_path("python3"), ZIG)];
     plain.chain(zigs.into_iter().filter_map(|(program, before)| Some((program?, before)))).collect()
 }

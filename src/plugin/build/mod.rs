@@ -68,7 +68,8 @@ pub fn build(folder: &Path, tools: &Tools, say: &dyn Fn(&str)) -> Result<Built, 
 /// The component of what a tool made, if it is a plugin.
 fn component(made: Vec<u8>) -> Result<Vec<u8>, BuildError> {
     let found = inspect(&made).map_err(PluginError::from)?;
-    let wasi: Vec<String> = found.imports.iter().filter_map(|name| Some(name.strip_prefix(WASI)?.trim_start_matches("::").to_string())).collect();
+    let wasi: Vec<String> =
+        found.imports.iter().filter_map(|name| Some(name.strip_prefix(WASI)?.trim_start_matches("::").to_string())).collect();
     if !wasi.is_empty() {
         return Err(BuildError::Wasi(wasi));
     }
@@ -130,7 +131,10 @@ mod tests {
     #[test]
     fn a_module_of_another_world_is_no_plugin() {
         let said = component(b"\0asm\x01\0\0\0".to_vec()).unwrap_err().to_string();
-        assert!(said.starts_with("it does not export `pgsteward:plugin/rules`") || said.contains("without the type of its world"), "{said}");
+        assert!(
+            said.starts_with("it does not export `pgsteward:plugin/rules`") || said.contains("without the type of its world"),
+            "{said}"
+        );
         assert!(component(b"not wasm".to_vec()).unwrap_err().to_string().starts_with("it is no WASM"));
     }
 }

@@ -35,7 +35,10 @@ struct Toolchain {
 impl Toolchain {
     fn find(folder: &Path, tools: &Tools) -> Result<Self, BuildError> {
         let usual = tools.on_path("cargo").zip(tools.on_path("rustc"));
-        let debian = usual.is_some().then(|| (Path::new(DEBIAN).join("cargo"), Path::new(DEBIAN).join("rustc"))).filter(|(cargo, _)| cargo.is_file());
+        let debian = usual
+            .is_some()
+            .then(|| (Path::new(DEBIAN).join("cargo"), Path::new(DEBIAN).join("rustc")))
+            .filter(|(cargo, _)| cargo.is_file());
         let candidates = [usual.map(|pair| (pair, false)), debian.map(|pair| (pair, true))];
         let able = |((cargo, rustc), is_debian): ((PathBuf, PathBuf), bool)| {
             let builds_std = builds_std(&rustc, folder)?;
@@ -43,16 +46,16 @@ impl Toolchain {
         };
         candidates.into_iter().flatten().find_map(able).ok_or_else(|| BuildError::NoTool {
             what: "Rust for wasm32-unknown-unknown",
-            how: format!(
-                "run `rustup target add {TARGET}`\n(without rustup, on Debian: apt-get install rustc-web cargo-web rust-web-src)"
-            ),
+            how: format!("run `rustup target add {TARGET}`\n(without rustup, on Debian: apt-get install rustc-web cargo-web rust-web-src)"),
         })
     }
 
     fn cargo_build(&self, folder: &Path) -> Command {
         let mut cargo = Command::new(&self.cargo);
         // Where the module is comes from cargo's own messages: workspaces and $CARGO_TARGET_DIR move it.
-        cargo.args(["build", "--quiet", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]).current_dir(folder);
+        cargo
+            .args(["build", "--quiet", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"])
+            .current_dir(folder);
         if self.builds_std {
             cargo.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
         }

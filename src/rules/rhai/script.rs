@@ -7,7 +7,6 @@ use rhai::{AST, Dynamic, Scope};
 
 use super::Engine;
 use super::conclude::{FrameUse, conclude};
-use crate::rules::missing::missing;
 use super::error::{Place, of_parse, unknown_name};
 use super::expression::{frame_value, guarded, views};
 use super::inspect::{Inspection, Type, inspect, is_reserved};
@@ -19,6 +18,7 @@ use crate::model::{Catalog, ColumnKind, Input, Outcome, RuleInput, RuleMeta, Set
 use crate::problem::{Mark, Problem};
 use crate::rules::Rule;
 use crate::rules::meta::Header;
+use crate::rules::missing::missing;
 
 /// Compiles the body of a script. `header` is what its `//!` lines say (a `RuleMeta` will do); its `inputs` name the frames,
 /// and the columns are found here. `first_line` is the body's first line in the file.

@@ -7,9 +7,7 @@ use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types as wire;
 
 use super::fill::{Names, fill};
 use super::input::Columns;
-use crate::model::{
-    ActionRequest, Evaluation, Evidence, Finding, Frame, Held, Input, Labels, Link, RuleInput, RuleMeta, Severity, Unit,
-};
+use crate::model::{ActionRequest, Evaluation, Evidence, Finding, Frame, Held, Input, Labels, Link, RuleInput, RuleMeta, Severity, Unit};
 use crate::rules::held::held;
 use crate::rules::meta::unknown_unit;
 
@@ -122,12 +120,7 @@ impl Answer<'_> {
 
     fn finding(&self, said: &wire::Finding, row: Option<usize>) -> Result<Finding, String> {
         let evidence = said.evidence.iter().map(evidence).collect::<Result<Vec<_>, _>>()?;
-        let names = Names {
-            row: self.frame.zip(row),
-            evidence: &evidence,
-            settings: &self.input.settings,
-            defs: &self.meta.settings,
-        };
+        let names = Names { row: self.frame.zip(row), evidence: &evidence, settings: &self.input.settings, defs: &self.meta.settings };
         let (summary, detail) = (fill(&said.summary, &names)?, fill(&said.detail, &names)?);
         if summary.trim().is_empty() {
             return Err("a finding of it has no summary".into());

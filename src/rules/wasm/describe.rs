@@ -8,9 +8,7 @@ use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types::{EntryResult, Plu
 
 use super::rule::WasmRule;
 use super::{Origin, Plugin, SharedOrigin};
-use crate::model::{
-    Catalog, ColumnKind, FrameDef, Input, Labels, Moment, RuleMeta, SettingDef, SettingValue, Tier, Unit,
-};
+use crate::model::{Catalog, ColumnKind, FrameDef, Input, Labels, Moment, RuleMeta, SettingDef, SettingValue, Tier, Unit};
 use crate::problem::Problem;
 use crate::rules::meta::{check_id, check_setting, unknown_unit};
 use crate::rules::{OWN_PACK, moment};
@@ -157,10 +155,11 @@ impl Reader<'_> {
 
     /// `rate(tables.n_tup_upd)` as an input; the moment of a label or text is now.
     fn need(&self, text: &str, optional: bool) -> Result<Input, String> {
-        let (path, moment) = moment::read(text).map_err(|_| {
-            format!("`{}` is no input (forms: f.c, prev(f.c), rate(f.c), delta(f.c, 1h), ago(f.c, 1d))", shown(text))
-        })?;
-        let Some((frame, column)) = path.split_once('.') else { return Err(format!("`{}` names no column: write `frame.column`", shown(text))) };
+        let (path, moment) = moment::read(text)
+            .map_err(|_| format!("`{}` is no input (forms: f.c, prev(f.c), rate(f.c), delta(f.c, 1h), ago(f.c, 1d))", shown(text)))?;
+        let Some((frame, column)) = path.split_once('.') else {
+            return Err(format!("`{}` names no column: write `frame.column`", shown(text)));
+        };
         let def = self.catalog.frame(frame).ok_or_else(|| self.no_frame(frame))?;
         let Some(described) = def.column(column) else {
             let near = Catalog::nearest(def.columns.iter().map(|c| c.name.as_str()), column);
@@ -169,8 +168,12 @@ impl Reader<'_> {
         };
         match (moment, described.kind) {
             (Moment::Now, _) => {}
-            (_, ColumnKind::Label | ColumnKind::Text) => return Err(format!("`{text}`: `{path}` is text, of which only the latest reading is known")),
-            (Moment::Rate, kind) if kind != ColumnKind::Counter => return Err(format!("`{text}`: `{path}` is no counter, so it has no rate")),
+            (_, ColumnKind::Label | ColumnKind::Text) => {
+                return Err(format!("`{text}`: `{path}` is text, of which only the latest reading is known"));
+            }
+            (Moment::Rate, kind) if kind != ColumnKind::Counter => {
+                return Err(format!("`{text}`: `{path}` is no counter, so it has no rate"));
+            }
             _ => {}
         }
         Ok(Input { frame: frame.into(), column: Some(column.into()), moment, optional })

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use pgsteward_sandbox::Texts;
 use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types::{Column, EntryParam, Frame as WireFrame, Input as WireInput, ValueParam};
 
-use crate::model::{ColumnData, ColumnKind, Frame, FrameChanges, FrameDef, Input, Labels, Moment, RuleInput, SettingDef, SettingValue, TextColumn};
+use crate::model::{
+    ColumnData, ColumnKind, Frame, FrameChanges, FrameDef, Input, Labels, Moment, RuleInput, SettingDef, SettingValue, TextColumn,
+};
 use crate::rules::held::rows_of;
 
 /// The values of the declared columns, owned while the plugin reads them; `None` for an optional one that is not there.
@@ -83,9 +85,17 @@ impl Facts {
     }
 
     /// The whole input, borrowed.
-    pub(super) fn wire<'a>(&'a self, input: &'a RuleInput, needs: &[Input], columns: &'a Columns, firing: &'a [u32], hold: &'a mut Parts<'a>) -> WireInput<'a> {
+    pub(super) fn wire<'a>(
+        &'a self,
+        input: &'a RuleInput,
+        needs: &[Input],
+        columns: &'a Columns,
+        firing: &'a [u32],
+        hold: &'a mut Parts<'a>,
+    ) -> WireInput<'a> {
         hold.frames = frames(needs, input);
-        hold.columns = columns.0.iter().map(|values| Column { values: values.as_deref().unwrap_or_default(), present: values.is_some() }).collect();
+        hold.columns =
+            columns.0.iter().map(|values| Column { values: values.as_deref().unwrap_or_default(), present: values.is_some() }).collect();
         hold.settings = entries(&self.settings);
         hold.extra = entries(&self.target);
         WireInput {
@@ -157,7 +167,9 @@ pub(super) struct FrameTexts {
 
 impl Texts for FrameTexts {
     fn text(&self, column: &str, rows: &[u32]) -> Result<Vec<Option<String>>, String> {
-        let path = |need: &&Input| need.column.as_deref().is_some_and(|name| column.strip_prefix(&need.frame).and_then(|c| c.strip_prefix('.')) == Some(name));
+        let path = |need: &&Input| {
+            need.column.as_deref().is_some_and(|name| column.strip_prefix(&need.frame).and_then(|c| c.strip_prefix('.')) == Some(name))
+        };
         let Some(need) = self.needs.iter().find(path) else { return Err(format!("the rule does not need `{column}`")) };
         let Some(frame) = self.snapshot.frame(&need.frame) else { return Err(format!("frame `{}` is not there", need.frame)) };
         let Some(ColumnData::Text(texts)) = frame.column(need.column.as_deref().unwrap_or_default()) else {
