@@ -151,3 +151,52 @@ fn compile_here(from: &Path, to: &Path) -> Result<(), PluginError> {
     let code = compile(&engine, &bytes)?;
     std::fs::write(to, code).map_err(|error| PluginError::Write(to.to_path_buf(), error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::guest::Guest;
+    use crate::plugin::open;
+
+    fn package(folder: &Path) -> Package {
+        let file = folder.join("file.wasm");
+        std::fs::write(&file, Guest::default().component()).unwrap();
+        open(&file).unwrap()
+    }
+
+    #[test]
+    fn code_is_made_once_and_anew_when_any_of_its_bytes_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, package) = (Engine::new().unwrap(), package(folder.path()));
+        let dir = folder.path().join("compiled");
+        let compiled = Compiled::open(&dir, Compiler::Here).unwrap();
+        compiled.component(&engine, &package).unwrap();
+        let path = compiled.files_of(&package.inspection.hash).next().unwrap();
+        let good = std::fs::read(&path).unwrap();
+        // A compiler that cannot be started shows that none is needed.
+        let lazy = Compiled::open(&dir, Compiler::Child("/nonexistent".into())).unwrap();
+        lazy.component(&engine, &package).unwrap();
+        for at in (0..good.len()).step_by(good.len() / 7) {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(lazy.component(&engine, &package), Err(PluginError::Compile(_))), "byte {at}");
+            assert!(!path.exists(), "bad code is taken away");
+            compiled.component(&engine, &package).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), good);
+        }
+        compiled.forget(&package.inspection.hash);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o720, 0o702, 0o777] {
+            std::fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(Compiled::open(folder.path(), Compiler::Here), Err(PluginError::Shared(_))), "{mode:o}");
+        }
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        assert!(Compiled::open(folder.path(), Compiler::Here).is_ok(), "reading it is no harm");
+    }
+}
