@@ -163,66 +163,71 @@ def ours_ms(pid):
     return sum(int(open(f'/proc/{pid}/task/{t}/schedstat').read().split()[0]) for t in os.listdir(f'/proc/{pid}/task')) / 1e6
 
 
-def ticks(proxy, count, collect):
-    """The first ticks of a service with an empty store: for each the server's CPU in ms, MB on the wire, MB of private
-    memory of the backend, and our CPU in ms and memory in MB."""
+def ticks(count, collect, proxy=None):
+    """The first ticks of a service with an empty store: for each the server's CPU in ms, ours in ms, and our peak memory in
+    MB; with a proxy MB on the wire and MB of private memory of the backend instead. Apart, because a proxy in Python makes
+    an answer come late, and a backend that often waits needs more CPU."""
     config = f'{LAB}/config.yaml'
     shutil.rmtree(f'{LAB}/state', ignore_errors=True)
+    place = f'host=127.0.0.1 port={proxy.port}' if proxy else f'host={LAB} port={PORT}'
     with open(config, 'w') as out:
         out.write(f"""version: 1
 state_dir: {LAB}/state
-targets: [{{name: big, dsn: "host=127.0.0.1 port={proxy.port} user=steward dbname=big sslmode=disable", budget: {{server_cpu: 100%, connections: 3, statement_timeout: 20s, lock_timeout: 100ms}}}}]
+targets: [{{name: big, dsn: "{place} user=steward dbname=big sslmode=disable", budget: {{server_cpu: 100%, connections: 3, statement_timeout: 20s, lock_timeout: 100ms}}}}]
 schedule: {{every: 4s, collect: {{{collect}}}}}
 channels: {{journal: {{kind: log, file: {LAB}/alerts.jsonl}}}}
 """)
-    stop, peak = threading.Event(), [0.0]
+    stop, peak, samples = threading.Event(), [0.0], []
     watcher = threading.Thread(target=private_mb, args=(stop, peak))
-    watcher.start()
-    sent, before, ours = proxy.sent, server_ms(), 0.0
+    if proxy:
+        watcher.start()
+    before = (proxy.sent,) if proxy else (server_ms(), 0.0)
     service = subprocess.Popen([OURS, 'run', '--config', config], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    samples = []
     for line in service.stderr:
         if ' tick ' not in line or 'reached=true' not in line:
             continue
         time.sleep(0.5)
-        now, bytes_now, ours_now = server_ms(), proxy.sent, ours_ms(service.pid)
-        memory = int(re.search(r'VmHWM:\s+(\d+)', open(f'/proc/{service.pid}/status').read())[1]) / 1024
-        samples.append((now - before, (bytes_now - sent) / 1e6, peak[0], ours_now - ours, memory))
-        before, sent, ours, peak[0] = now, bytes_now, ours_now, 0.0
+        now = (proxy.sent,) if proxy else (server_ms(), ours_ms(service.pid))
+        if proxy:
+            samples.append(((now[0] - before[0]) / 1e6, peak[0]))
+        else:
+            memory = int(re.search(r'VmHWM:\s+(\d+)', open(f'/proc/{service.pid}/status').read())[1]) / 1024
+            samples.append((now[0] - before[0], now[1] - before[1], memory))
+        before, peak[0] = now, 0.0
         if len(samples) == count:
             break
     service.terminate()
     service.wait()
     stop.set()
-    watcher.join()
+    if proxy:
+        watcher.join()
     return samples
 
 
-def show(name, samples):
-    cost = [median(s[i] for s in samples) for i in range(5)]
-    spread = f'{min(s[0] for s in samples):.0f} to {max(s[0] for s in samples):.0f}'
-    print(f'   {name}, median of {len(samples)}: server {cost[0]:.0f} ms CPU ({spread}), {cost[1]:.2f} MB on the wire, '
-          f'backend {max(s[2] for s in samples):.1f} MB private at most; ours {cost[3]:.0f} ms CPU, {cost[4]:.0f} MB')
+def show(name, cost, wire):
+    server, ours, memory = ([s[i] for s in cost] for i in range(3))
+    print(f'   {name}, median of {len(cost)}: server {median(server):.0f} ms CPU ({min(server):.0f} to {max(server):.0f}), ours '
+          f'{median(ours):.0f} ms CPU, {median(memory):.0f} MB; {median(w[0] for w in wire):.2f} MB on the wire, '
+          f'backend at most {max(w[1] for w in wire):.1f} MB private')
 
 
 def big():
     tables('big', 10_000)
     print(f'big (10,000 tables, 20,000 indexes, {statements("big", 5000)} statements)')
+
+    def due(without=None):
+        return ', '.join(f'{name}: 1s' for name in RARE if name != without)
     proxy = Proxy()
-    everything = ', '.join(f'{name}: 1s' for name in RARE)
-    first, kept, usual = [], [], []
-    ticks(proxy, 1, everything)  # warms the server's caches
-    for _ in range(5):
-        new, _, *warm = ticks(proxy, 5, everything)
-        first.append(new)
-        kept += warm
-    for _ in range(2):
-        usual += ticks(proxy, 8, '')[2:]
-    show('everything due, new sessions (the first tick)', first)
-    show('everything due, in kept sessions', kept)
-    show('a usual tick, in kept sessions', usual)
+    ticks(1, due())  # warms the server's caches
+    full = [ticks(6, due()) for _ in range(5)]
+    usual = ticks(14, '')
+    wire_full, wire_usual = ticks(6, due(), proxy), ticks(6, '', proxy)
+    kept = [s for run in full for s in run[1:]]
+    show('everything due, new sessions (the first tick)', [run[0] for run in full], wire_full[:1])
+    show('everything due, in kept sessions', kept, wire_full[1:])
+    show('a usual tick, in kept sessions', usual[2:], wire_usual[2:])
     for name in HEAVY:
-        without = [s for _ in range(2) for s in ticks(proxy, 5, ', '.join(f'{n}: 1s' for n in RARE if n != name))[2:]]
+        without = ticks(12, due(name))[2:]
         print(f'   of it `{name}`: {median(s[0] for s in kept) - median(s[0] for s in without):.0f} ms')
 
 

@@ -25,7 +25,7 @@ pub struct Target {
     /// What is done with the bytes.
     pub run: fn(&[u8]),
     /// Inputs to begin with, that get far.
-    pub seeds: &'static [&'static str],
+    pub seeds: &'static [&'static [u8]],
 }
 
 /// All doors.
@@ -33,47 +33,53 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "config",
         run: config,
-        seeds: &[include_str!("../src/config/example.yaml"), include_str!("seeds/config.yaml"), include_str!("seeds/classic.yaml")],
+        seeds: &[include_bytes!("../src/config/example.yaml"), include_bytes!("seeds/config.yaml"), include_bytes!("seeds/classic.yaml")],
     },
     Target {
         name: "rule_yaml",
         run: rule_yaml,
         seeds: &[
-            include_str!("seeds/classic.yaml"),
-            include_str!("../rules/capacity/database_growth.yaml"),
-            include_str!("seeds/metric.yaml"),
+            include_bytes!("seeds/classic.yaml"),
+            include_bytes!("../rules/capacity/database_growth.yaml"),
+            include_bytes!("seeds/metric.yaml"),
         ],
     },
     Target {
         name: "rule_script",
         run: rule_script,
         seeds: &[
-            include_str!("../rules/vacuum/dead_tuples_past_trigger.rhai"),
-            include_str!("../rules/locks/blocked_sessions.rhai"),
-            include_str!("../rules/queries/top_consumer.rhai"),
+            include_bytes!("../rules/vacuum/dead_tuples_past_trigger.rhai"),
+            include_bytes!("../rules/locks/blocked_sessions.rhai"),
+            include_bytes!("../rules/queries/top_consumer.rhai"),
         ],
     },
-    Target { name: "rule_test", run: rule_test, seeds: &[include_str!("../rules/vacuum/dead_tuples_past_trigger.test.yaml")] },
+    Target { name: "rule_test", run: rule_test, seeds: &[include_bytes!("../rules/vacuum/dead_tuples_past_trigger.test.yaml")] },
     Target {
         name: "dsn",
         run: dsn,
         seeds: &[
-            "postgresql://u:s3cr3t@[::1]:5432,db2:5433/shop?sslmode=verify-full&application_name=x%20y",
-            "host=db1,db2 port=5432 user='a b' password='s3\\'cr3t' dbname=shop sslmode=require connect_timeout=3",
-            "host=/tmp user=x",
+            b"postgresql://u:s3cr3t@[::1]:5432,db2:5433/shop?sslmode=verify-full&application_name=x%20y",
+            b"host=db1,db2 port=5432 user='a b' password='s3\\'cr3t' dbname=shop sslmode=require connect_timeout=3",
+            b"host=/tmp user=x",
         ],
     },
     Target {
         name: "window",
         run: window,
         seeds: &[
-            "sun\n22:00\n04:00\nEurope/Paris\n2026-11-24",
-            "mon-fri\n00:00\n24:00\nAmerica/New_York\n2026-10-31",
-            "daily\n02:30\n02:45\nUTC",
+            b"sun\n22:00\n04:00\nEurope/Paris\n2026-11-24",
+            b"mon-fri\n00:00\n24:00\nAmerica/New_York\n2026-10-31",
+            b"daily\n02:30\n02:45\nUTC",
         ],
     },
-    Target { name: "sample", run: sample, seeds: &[include_str!("seeds/sample.json")] },
-    Target { name: "quantity", run: quantity, seeds: &["512MB", "1h30m", "99.9%", "1.2M", "-5 ms", "1e308 TB"] },
+    Target { name: "sample", run: sample, seeds: &[include_bytes!("seeds/sample.json")] },
+    Target { name: "quantity", run: quantity, seeds: &[b"512MB", b"1h30m", b"99.9%", b"1.2M", b"-5 ms", b"1e308 TB"] },
+    Target {
+        name: "plugin_file",
+        run: plugin_file,
+        // A plugin that finds nothing, with two files packed into it, and its core module.
+        seeds: &[include_bytes!("seeds/plugin.wasm"), include_bytes!("seeds/plugin.module.wasm")],
+    },
 ];
 
 fn text(data: &[u8]) -> String {
@@ -190,4 +196,20 @@ pub fn quantity(data: &[u8]) {
     if let Ok(quantity) = pgsteward_helpers::parse_quantity(&text(data)) {
         assert!(!quantity.value.is_nan());
     }
+}
+
+/// The file of a plugin, component or core module, up to where it would be compiled. What is packed into it comes out again.
+pub fn plugin_file(data: &[u8]) {
+    if let Ok(component) = pgsteward_sandbox::componentize(data) {
+        assert!(pgsteward_sandbox::inspect(&component).is_ok_and(|found| found.contract().is_ok()));
+    }
+    if let Ok(found) = pgsteward_sandbox::inspect(data) {
+        let contract = found.contract();
+        assert!(contract.is_ok() || contract.is_err_and(|refused| !refused.to_string().contains('\n')));
+    }
+    let Ok(bare) = pgsteward_sandbox::without_sections(data) else { return };
+    let files = [("a.test.yaml".to_string(), data.to_vec())];
+    let packed = pgsteward_sandbox::with_sections(data, &files);
+    assert_eq!(packed.as_deref().map(pgsteward_sandbox::sections), Ok(Ok(files.to_vec())));
+    assert_eq!(packed.as_deref().map(pgsteward_sandbox::without_sections), Ok(Ok(bare)));
 }

@@ -66,7 +66,7 @@ fn damaged(mut bytes: Vec<u8>, damage: &Damage) -> Vec<u8> {
 fn the_seeds_pass_every_door() {
     for target in TARGETS {
         assert!(!target.seeds.is_empty(), "{} has no seed", target.name);
-        target.seeds.iter().for_each(|seed| (target.run)(seed.as_bytes()));
+        target.seeds.iter().for_each(|seed| (target.run)(seed));
     }
 }
 
@@ -93,7 +93,7 @@ fn holds(name: &str) {
     let inputs = (seeds, prop::collection::vec(damage(), 1..6));
     proptest::test_runner::TestRunner::new(config)
         .run(&inputs, |(seed, damages)| {
-            let bytes = damages.iter().fold(seed.as_bytes().to_vec(), damaged);
+            let bytes = damages.iter().fold(seed.to_vec(), damaged);
             (target.run)(&bytes);
             Ok(())
         })

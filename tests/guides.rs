@@ -6,6 +6,8 @@
 //! which code they end. `console server` is run against a real server, which stands in for `SERVER`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/plugins.rs"]
+mod plugins;
 mod support;
 
 use std::path::Path;
@@ -15,9 +17,10 @@ use pgsteward::env::Env;
 use pgsteward::{alert, collect, config, rules};
 
 /// The pages, and how many blocks of a kind each has at least.
-const PAGES: [(&str, &[(&str, usize)]); 3] = [
+const PAGES: [(&str, &[(&str, usize)]); 4] = [
     ("README.md", &[("rule", 2), ("test", 2), ("console", 1), ("server", 1), ("config", 1)]),
     ("docs/guides/rules.md", &[("rule", 5), ("test", 3), ("console", 1), ("server", 1)]),
+    ("docs/guides/plugin-authors.md", &[("console", 6), ("config", 1)]),
     ("docs/guides/operating.md", &[("config", 2), ("console", 1), ("server", 3)]),
 ];
 
@@ -114,8 +117,8 @@ fn run(command: &str, folder: &Path) -> Output {
     let others = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([program.to_owned()].into_iter().chain(std::env::split_paths(&others))).unwrap();
     let mut shell = Command::new("sh");
-    shell.args(["-ec", command]).current_dir(folder).env("PATH", path).env("HOME", folder);
-    shell.env("STATE_DIRECTORY", folder.join("state")).output().unwrap()
+    plugins::at_home(&mut shell, folder);
+    shell.args(["-ec", command]).env("PATH", path).output().unwrap()
 }
 
 /// A line with single blanks: how wide columns are is no matter of the pages.

@@ -154,7 +154,7 @@ async fn a_reload_keeps_the_old_config_when_the_new_one_is_broken_and_takes_a_go
     service.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
     fs::write(place.path("pgsteward.yaml"), "targets: 7\n").unwrap();
     service.signal("HUP");
-    let refused = service.says(&["not reloaded; the old config stays"], 0);
+    let refused = service.says(&["not reloaded; the old config and rules stay"], 0);
     service.says(&["tick", "target_name=\"a\""], refused);
     place.config(&[("b", &dsn)], "1s", "");
     service.signal("HUP");
@@ -281,7 +281,7 @@ async fn ours_become(eye: &tokio_postgres::Client, name: &str, wanted: impl Fn(&
         if wanted(&found) {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     panic!("our sessions have stayed {:?}", ours(eye, name).await);
 }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use super::tick::basis;
 use crate::model::{Alert, Book, Changes, Fingerprint, Frame, Input, Labels, Moment, RuleInput, Settings, Snapshot, State, Transition};
 use crate::rules::RuleSet;
-use crate::store::{OutcomeSummary, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Why the data behind an alert cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +68,8 @@ pub struct Behind {
     pub point: Point,
     /// Where it stood before that tick.
     pub before: State,
-    /// SHA-256 of the plugin's file that judged then, if that was recorded.
-    pub plugin: Option<String>,
+    /// SHA-256 of the rule's text or the plugin's file that was recorded behind the alert, if history still says.
+    pub rule_hash: Option<String>,
     /// What was seen.
     pub snapshot: Arc<Snapshot>,
 }
@@ -90,15 +90,15 @@ pub fn behind(store: &Store, id: &str) -> Result<Behind, BehindError> {
     let Some((rule, subject)) = who else { return Err(BehindError::Unknown(id.into())) };
     let points = points(&history, living.as_ref());
     for (point, at) in &points {
-        if let Some(tick) = store.tick_at(&target, *at)? {
+        if let Some(snapshot) = store.tick_at(&target, *at)? {
             return Ok(Behind {
-                plugin: plugin_of(&tick.outcomes, rule),
+                rule_hash: hash_at(&history, *at),
                 before: state_before(&history, *at),
                 rule: rule.clone(),
                 subject: subject.clone(),
                 point: *point,
                 fingerprint,
-                snapshot: Arc::new(tick.snapshot),
+                snapshot: Arc::new(snapshot),
             });
         }
     }
@@ -125,8 +125,9 @@ fn state_before(history: &[Transition], at: DateTime<Utc>) -> State {
     history.iter().rev().find(|change| change.at < at).map_or(State::Inactive, |change| change.to)
 }
 
-fn plugin_of(outcomes: &[OutcomeSummary], rule: &str) -> Option<String> {
-    outcomes.iter().find(|outcome| outcome.rule == rule)?.plugin.clone()
+/// The hash that was recorded with the last change up to a time.
+fn hash_at(history: &[Transition], at: DateTime<Utc>) -> Option<String> {
+    history.iter().rev().find(|change| change.at <= at).map(|change| change.rule_hash.clone()).filter(|hash| !hash.is_empty())
 }
 
 impl Behind {
@@ -181,7 +182,7 @@ mod tests {
             to,
             reason: Reason::Cleared,
             summary: String::new(),
-            rule_hash: String::new(),
+            rule_hash: format!("hash of {s}"),
             at: at(s),
         }
     }
@@ -205,6 +206,12 @@ mod tests {
         assert_eq!(points(&life()[..3], None), [(Point::Fired, at(60)), (Point::Appeared, at(0))]);
         assert_eq!(points(&life()[..4], None), [(Point::Appeared, at(600))]);
         assert_eq!(points(&[], None), []);
+    }
+
+    #[test]
+    fn the_hash_behind_a_tick_is_that_of_the_last_change_up_to_it() {
+        assert_eq!([59, 60, 90].map(|s| hash_at(&life(), at(s))), ["hash of 0", "hash of 60", "hash of 60"].map(|h| Some(h.into())));
+        assert_eq!(hash_at(&life(), at(-1)), None);
     }
 
     #[test]

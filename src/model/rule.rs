@@ -162,11 +162,11 @@ pub struct RuleMeta {
     pub runbook: String,
     /// What its data being absent means: `false` holds (the default), `true` fires one finding.
     pub fire_when_missing: bool,
-    /// Which engine runs it: `classic`, `rich`, `rhai`, `wasm`.
+    /// Which engine runs it: `classic`, `rich`, `rhai`.
     pub engine: String,
     /// The file it came from, as shown to people.
     pub source: String,
-    /// SHA-256 of the text or plugin file it came from, hex.
+    /// SHA-256 of the text it came from, hex.
     pub hash: String,
 }
 
@@ -263,9 +263,6 @@ pub struct RuleOutcome {
 }
 
 impl RuleMeta {
-    /// The engine of compiled plugins.
-    pub const WASM: &'static str = "wasm";
-
     /// The severity used where a rule has only a tier to go by.
     #[must_use]
     pub fn default_severity(&self) -> Severity {

@@ -1,17 +1,16 @@
-//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write. A file's
-//! name also holds the hash of what is in it, so that damaged code is never run.
+//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write.
 //!
 //! It is made in a child process that lowers its own CPU and memory limits first, because nothing else bounds what
-//! compiling a hostile file takes. The child only computes, so its CPU limit is also its end.
+//! compiling a hostile file takes. Its CPU limit ends it as a rule, a wall time in any case.
 
 use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use pgsteward_sandbox::{CompileLimits, Component, Engine, LoadError, compile, lower_own_limits};
-use sha2::{Digest, Sha256};
 
 use super::{Package, PluginError};
 
@@ -66,32 +65,29 @@ impl Compiled {
     /// # Errors
     /// When it cannot be compiled or loaded.
     pub fn component(&self, engine: &Engine, package: &Package) -> Result<Component, PluginError> {
-        let stem = format!("{}-{}-", package.inspection.hash, Engine::version());
-        if let Some(path) = self.files_of(&stem).find(|path| holds_what_it_says(path)) {
+        let path = self.dir.join(format!("{}-{}.cwasm", package.inspection.hash, Engine::version()));
+        if path.exists() {
             match Component::from_compiled(engine, &path) {
-                // Another processor: make it anew.
+                // Another processor, a damaged disk: make it anew.
                 Err(LoadError::Stale(_)) => {}
                 loaded => return Ok(loaded?),
             }
         }
-        self.forget(&stem);
-        Ok(Component::from_compiled(engine, &self.make(&package.component, &stem)?)?)
+        self.make(&package.component, &path)?;
+        Ok(Component::from_compiled(engine, &path)?)
     }
 
-    /// Removes the code of one plugin. Whoever runs it has it in memory.
+    /// Removes the code of one plugin.
     pub fn forget(&self, hash: &str) {
-        // What stays is only disk space.
-        self.files_of(hash).for_each(|path| drop(std::fs::remove_file(path)));
-    }
-
-    /// The files whose names begin so.
-    fn files_of(&self, stem: &str) -> impl Iterator<Item = PathBuf> {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(stem)).map(|entry| entry.path())
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(hash)) {
+            // What stays is only disk space.
+            drop(std::fs::remove_file(entry.path()));
+        }
     }
 
     /// Compiles into place: the file appears whole or not at all.
-    fn make(&self, component: &[u8], stem: &str) -> Result<PathBuf, PluginError> {
+    fn make(&self, component: &[u8], path: &Path) -> Result<(), PluginError> {
         let write = |error| PluginError::Write(self.dir.clone(), error);
         let work = tempfile::Builder::new().prefix("making-").tempdir_in(&self.dir).map_err(write)?;
         let (from, to) = (work.path().join("component.wasm"), work.path().join("code.cwasm"));
@@ -102,26 +98,28 @@ impl Compiled {
             Compiler::Here => compile_here(&from, &to)?,
         }
         std::fs::set_permissions(&to, Permissions::from_mode(0o600)).map_err(write)?;
-        let path = self.dir.join(format!("{stem}{}.cwasm", hash_of(&to).map_err(write)?));
-        std::fs::rename(&to, &path).map_err(write)?;
-        Ok(path)
+        std::fs::rename(&to, path).map_err(write)
     }
 }
 
-/// SHA-256 of a file, hex.
-fn hash_of(path: &Path) -> std::io::Result<String> {
-    Ok(Sha256::digest(std::fs::read(path)?).iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Whether the last part of a file's name is the hash of what is in it.
-fn holds_what_it_says(path: &Path) -> bool {
-    let said = path.file_stem().and_then(|name| name.to_str()?.rsplit('-').next());
-    said.is_some_and(|said| hash_of(path).is_ok_and(|hash| hash == said))
-}
+/// Longest wall time of a child, several times its CPU limit.
+const WALL: Duration = Duration::from_secs(600);
+/// How often it is looked after.
+const LOOK: Duration = Duration::from_millis(10);
 
 fn child(program: &Path, from: &Path, to: &Path) -> Result<(), PluginError> {
-    let ran = Command::new(program).args(["plugin", "compile"]).arg(from).arg(to).env_clear().output();
-    let ran = ran.map_err(|error| PluginError::Compile(format!("`{}` cannot be started: {error}", program.display())))?;
+    let broken = |error| PluginError::Compile(format!("`{}` cannot be run: {error}", program.display()));
+    let mut command = Command::new(program);
+    command.args(["plugin", "compile"]).arg(from).arg(to).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(broken)?;
+    let mut left = WALL;
+    while child.try_wait().map_err(broken)?.is_none() && !left.is_zero() {
+        std::thread::sleep(LOOK);
+        left = left.saturating_sub(LOOK);
+    }
+    // One that stands still, as a process without memory can, does not end by its CPU limit; one that has ended does not mind.
+    child.kill().map_err(broken)?;
+    let ran = child.wait_with_output().map_err(broken)?;
     if ran.status.success() {
         return Ok(());
     }

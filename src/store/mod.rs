@@ -25,7 +25,7 @@ pub use error::StoreError;
 pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
 pub use outbox::{AttemptOutcome, ChannelCounts, OutboxRow};
 pub use retention::Pruned;
-pub use tick::{OutcomeSummary, PastTick, TickCommit};
+pub use tick::{OutcomeSummary, TickCommit};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 

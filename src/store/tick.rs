@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{from_json, micros, pack, seconds, to_json, unpack};
 use super::{Store, StoreError, book, history, lease, outbox};
-use crate::model::{Decision, Frame, Missing, MissingReason, Outcome, Reading, RuleMeta, RuleOutcome, Snapshot};
+use crate::model::{Decision, Frame, Missing, MissingReason, Outcome, Reading, RuleOutcome, Snapshot};
 
 /// All that one tick leaves behind.
 #[derive(Debug)]
@@ -44,18 +44,6 @@ pub struct OutcomeSummary {
     pub findings: usize,
     /// Rows that could not be judged.
     pub unknown: usize,
-    /// SHA-256 of the plugin's file, for a rule of a plugin: files are replaced, and what one said must stay its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<String>,
-}
-
-/// A tick that history still holds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PastTick {
-    /// What was seen, whole.
-    pub snapshot: Snapshot,
-    /// How each rule ended.
-    pub outcomes: Vec<OutcomeSummary>,
 }
 
 impl From<&RuleOutcome> for OutcomeSummary {
@@ -64,8 +52,7 @@ impl From<&RuleOutcome> for OutcomeSummary {
             Outcome::Ok(evaluation) => (evaluation.findings.len(), evaluation.unknown),
             _ => (0, 0),
         };
-        let plugin = (rule.meta.engine == RuleMeta::WASM).then(|| rule.meta.hash.clone());
-        Self { rule: rule.meta.id.clone(), outcome: rule.outcome.word().into(), reason: rule.outcome.reason(), findings, unknown, plugin }
+        Self { rule: rule.meta.id.clone(), outcome: rule.outcome.word().into(), reason: rule.outcome.reason(), findings, unknown }
     }
 }
 
@@ -107,17 +94,17 @@ impl Store {
     /// When the store cannot be read.
     pub fn latest(&self, target: &str) -> Result<Option<Snapshot>, StoreError> {
         let view = self.read()?;
-        let sql = "SELECT tick.id, tick.head, '' FROM target JOIN tick ON tick.id = target.last_tick WHERE target.name = ?1";
-        Ok(whole(&view, sql, params![target])?.map(|tick| tick.snapshot))
+        let sql = "SELECT tick.id, tick.head FROM target JOIN tick ON tick.id = target.last_tick WHERE target.name = ?1";
+        whole(&view, sql, params![target])
     }
 
     /// The tick of a target that was taken at that very time; `None` when there was none or retention has taken it.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn tick_at(&self, target: &str, at: DateTime<Utc>) -> Result<Option<PastTick>, StoreError> {
+    pub fn tick_at(&self, target: &str, at: DateTime<Utc>) -> Result<Option<Snapshot>, StoreError> {
         let view = self.read()?;
-        let sql = "SELECT id, head, outcomes FROM tick WHERE target = ?1 AND taken_at = ?2 ORDER BY id DESC LIMIT 1";
+        let sql = "SELECT id, head FROM tick WHERE target = ?1 AND taken_at = ?2 ORDER BY id DESC LIMIT 1";
         whole(&view, sql, params![target, micros(at)])
     }
 
@@ -180,10 +167,10 @@ impl Store {
     }
 }
 
-/// The tick that a query names by number, head and outcomes. A stored frame that cannot be read is missing with that reason.
-fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<PastTick>, StoreError> {
-    let texts = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
-    let Some((tick, head, outcomes)) = view.query_row(sql, params, texts).optional()? else { return Ok(None) };
+/// The tick that a query names by number and head. A stored frame that cannot be read is missing with that reason.
+fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Snapshot>, StoreError> {
+    let found = view.query_row(sql, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
+    let Some((tick, head)) = found else { return Ok(None) };
     let Some(mut snapshot) = from_json::<Snapshot>("the head of a tick", &head) else { return Ok(None) };
     let mut query = view
         .prepare("SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1")?;
@@ -196,8 +183,7 @@ fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Pas
         };
         snapshot.frames.insert(name, reading);
     }
-    let outcomes = if outcomes.is_empty() { Vec::new() } else { from_json("the outcomes of a tick", &outcomes).unwrap_or_default() };
-    Ok(Some(PastTick { snapshot, outcomes }))
+    Ok(Some(snapshot))
 }
 
 fn unreadable(name: &str, error: &str) -> Missing {
@@ -350,9 +336,8 @@ mod tests {
         for s in [10, 70] {
             store.commit_simply(&snapshot(s, &[sizes.clone(), frame("tables", s, &[s as f64])]), &Decision::default()).unwrap();
         }
-        let then = store.tick_at("shop", at(10)).unwrap().unwrap();
-        assert_eq!(then.snapshot, snapshot(10, &[sizes, frame("tables", 10, &[10.0])]));
-        assert_eq!(then.outcomes, []);
+        let then = snapshot(10, &[sizes, frame("tables", 10, &[10.0])]);
+        assert_eq!(store.tick_at("shop", at(10)).unwrap(), Some(then));
         assert_eq!((store.tick_at("shop", at(11)).unwrap(), store.tick_at("other", at(10)).unwrap()), (None, None));
     }
 
@@ -468,7 +453,6 @@ mod tests {
             reason: reason.into(),
             findings: 0,
             unknown,
-            plugin: None,
         };
         assert_eq!(
             store.latest_outcomes("shop").unwrap(),

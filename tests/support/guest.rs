@@ -196,7 +196,7 @@ struct Memory(Vec<u8>);
 
 impl Memory {
     fn bytes(&mut self, bytes: &[u8]) -> Pair {
-        while self.0.len() % 8 != 0 {
+        while !self.0.len().is_multiple_of(8) {
             self.0.push(0);
         }
         let address = BASE + self.0.len() as u32;

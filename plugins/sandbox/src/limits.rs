@@ -21,7 +21,7 @@ pub struct Limits {
     pub host_calls: u64,
     /// Bytes of log.
     pub log_bytes: u64,
-    /// Bytes of text that the plugin asks the host for.
+    /// Bytes of the plugin's questions for texts and of their answers.
     pub asked_bytes: u64,
     /// Findings.
     pub findings: u64,
@@ -119,7 +119,7 @@ impl Default for Limits {
     }
 }
 
-/// What one call used, as far as it can be counted.
+/// What one call used, as far as it can be counted. A limit that it wanted to pass counts as used up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Use {
     /// Units of work.
@@ -132,7 +132,7 @@ pub struct Use {
     pub host_calls: u64,
     /// Bytes of log.
     pub log_bytes: u64,
-    /// Bytes of text that it asked for.
+    /// Bytes of its questions for texts and of their answers.
     pub asked_bytes: u64,
     /// Findings.
     pub findings: u64,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::time::Instant;
 
 use super::super::term::{self, BOLD, styled};
-use super::{author, show};
+use super::author::{self, show};
 use crate::collect::Sample;
 use crate::rules::Rule;
 use crate::rules::wasm::WasmRule;

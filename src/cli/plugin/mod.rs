@@ -12,7 +12,6 @@ mod list;
 mod new;
 mod pack;
 mod replay;
-mod show;
 mod test;
 
 use std::path::PathBuf;

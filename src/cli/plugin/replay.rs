@@ -7,8 +7,7 @@ use anyhow::Context;
 
 use super::super::shared::{existing_store, load_config};
 use super::super::term::{self, BOLD, DIM, styled};
-use super::author::{self, Desk};
-use super::show;
+use super::author::{self, Desk, show};
 use crate::app::behind::{Behind, behind, windows_gone};
 use crate::app::report::exit;
 use crate::config::{self, Config};
@@ -80,7 +79,7 @@ fn head(behind: &Behind, desk: &Desk) -> String {
     let target = safe(&behind.snapshot.target.name);
     let taken = behind.snapshot.taken_at.format("%F %TZ");
     let plugin = desk.rules.plugins.first().map_or_else(|| "plugin".into(), |about| format!("{} {}", about.id, about.version));
-    let (now, then) = (&desk.plugin.hash, behind.plugin.as_ref());
+    let (now, then) = (&desk.plugin.hash, behind.rule_hash.as_ref());
     let file = match then {
         Some(then) if then == now => "the file that judged then".to_string(),
         Some(then) => format!("another file than judged then (SHA-256 {now}, recorded {then}), so it may say something else"),

@@ -93,7 +93,7 @@ fn bounded(set: &RuleSet, entry: &Entry, budget: Budget) -> Result<RuleSet, Vec<
     if budget.operations.is_none() && budget.column_bytes.is_none() {
         return Ok(alone(set, entry));
     }
-    if entry.meta.engine == crate::model::RuleMeta::WASM {
+    if entry.meta.engine == "wasm" {
         let message = "`budget` is for scripts; a plugin's limits are checked by `pgsteward plugin bench`";
         return Err(vec![Problem::error(&entry.file.path, None, message)]);
     }

@@ -233,7 +233,7 @@ impl Reader<'_> {
             channels: word("channels").map(|names| names.split(',').map(|name| name.trim().to_string()).collect()).unwrap_or_default(),
             runbook: word("runbook").unwrap_or_default(),
             fire_when_missing: word("when_missing").as_deref() == Some("fire"),
-            engine: RuleMeta::WASM.into(),
+            engine: "wasm".into(),
             source: self.plugin.source.clone(),
             hash: self.plugin.hash.clone(),
         }

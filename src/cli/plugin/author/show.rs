@@ -2,9 +2,9 @@
 
 use pgsteward_sandbox::{Limits, LogLine, Use};
 
-use super::super::shared::{counted, evidence};
-use super::super::table;
-use super::super::term::{self, BOLD, DIM, severity_style, styled};
+use crate::cli::shared::{counted, evidence};
+use crate::cli::table;
+use crate::cli::term::{self, BOLD, DIM, severity_style, styled};
 use crate::model::{Evaluation, Finding, Outcome};
 use crate::text::safe;
 
@@ -12,7 +12,7 @@ use crate::text::safe;
 const SHORTLY: usize = 20;
 
 /// How an evaluation ended, a line a finding.
-pub(super) fn shortly(rule: &str, outcome: &Outcome) -> String {
+pub(in crate::cli::plugin) fn shortly(rule: &str, outcome: &Outcome) -> String {
     let Outcome::Ok(Evaluation { findings, unknown, .. }) = outcome else { return ended(rule, outcome) };
     let unknown = if *unknown == 0 { String::new() } else { format!(", {unknown} unknown") };
     let mut text = format!("{}  {}{unknown}\n", styled(BOLD, rule), counted(findings.len(), "finding"));
@@ -24,7 +24,7 @@ pub(super) fn shortly(rule: &str, outcome: &Outcome) -> String {
 }
 
 /// That an evaluation came to no end, and why.
-pub(super) fn ended(rule: &str, outcome: &Outcome) -> String {
+pub(in crate::cli::plugin) fn ended(rule: &str, outcome: &Outcome) -> String {
     let line = format!("{}  {}  {}", styled(BOLD, rule), outcome.word(), safe(&outcome.reason()));
     format!("{}\n", term::wrapped(line.trim_end(), "", "   ", term::width()))
 }
@@ -35,7 +35,7 @@ fn headline(finding: &Finding) -> String {
 }
 
 /// One finding with all that it says.
-pub(super) fn whole(finding: &Finding) -> String {
+pub(in crate::cli::plugin) fn whole(finding: &Finding) -> String {
     let mut text = headline(finding);
     if !finding.detail.is_empty() {
         text.push_str(&format!("{}\n", term::wrapped(&safe(&finding.detail), "      ", "      ", term::width())));
@@ -52,7 +52,7 @@ pub(super) fn whole(finding: &Finding) -> String {
 }
 
 /// What was used of each limit.
-pub(super) fn limits(used: &Use, limits: &Limits) -> String {
+pub(in crate::cli::plugin) fn limits(used: &Use, limits: &Limits) -> String {
     let row = |(name, used, limit): &(&str, u64, u64)| {
         vec![(*name).to_string(), used.to_string(), limit.to_string(), format!("{:.1} %", *used as f64 * 100.0 / *limit as f64)]
     };
@@ -61,6 +61,6 @@ pub(super) fn limits(used: &Use, limits: &Limits) -> String {
 }
 
 /// What the plugin logged.
-pub(super) fn log(lines: &[LogLine]) -> String {
+pub(in crate::cli::plugin) fn log(lines: &[LogLine]) -> String {
     lines.iter().map(|line| format!("   {:<5}  {}\n", line.level, safe(&line.message))).collect()
 }

@@ -1,5 +1,7 @@
 //! What the author's subcommands share: a plugin from a file or from its project's folder, compiled, asked what it is.
 
+pub(super) mod show;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
