@@ -89,7 +89,7 @@ fn plugin(package: &Package, component: pgsteward_sandbox::Component, config: &P
 impl Plugins {
     fn stop(&mut self, record: &Record, reason: &str) {
         self.plugins.push(Plugin {
-            source: source_of(record),
+            source: record.source(),
             hash: record.sha256.clone(),
             component: Err(Stopped { reason: reason.into(), rules: record.rules.clone() }),
             limits: pgsteward_sandbox::Limits::DEFAULT,
@@ -97,11 +97,6 @@ impl Plugins {
             metrics_granted: false,
         });
     }
-}
-
-/// How an installed plugin is named to people.
-fn source_of(record: &Record) -> String {
-    format!("plugin {} {}", record.id, record.version)
 }
 
 /// What running a plugin takes.
@@ -127,7 +122,7 @@ impl<'a> Workshop<'a> {
             }
             Err(error) => {
                 let reason = told(&error);
-                found.problems.push(Problem::error(source_of(record), None, format!("it does not run: {reason}")));
+                found.problems.push(Problem::error(record.source(), None, format!("it does not run: {reason}")));
                 found.stop(record, &reason);
             }
         }
@@ -143,10 +138,10 @@ impl<'a> Workshop<'a> {
             verify(&package.file, signature.as_deref(), &self.config.signed_by)?;
         }
         let component = self.compiled.component(&self.engine, &package)?;
-        let plugin = Plugin { source: source_of(record), ..plugin(&package, component, &self.config.of(&record.id)) };
+        let plugin = Plugin { source: record.source(), ..plugin(&package, component, &self.config.of(&record.id)) };
         let named = |file: RuleFile| {
             let name = file.path.rsplit(':').next().unwrap_or_default().to_string();
-            RuleFile { path: format!("{}, {name}", source_of(record)), ..file }
+            RuleFile { path: format!("{}, {name}", record.source()), ..file }
         };
         Ok((plugin, package.tests.into_iter().map(named).collect()))
     }

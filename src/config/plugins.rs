@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pgsteward_helpers::parse_quantity;
+use pgsteward_helpers::{Dimension, parse_quantity};
 use pgsteward_sandbox::Limits;
 
 use super::checked::Place;
@@ -103,18 +103,65 @@ fn limits(desk: &mut Desk, file: &SourceFile, node: &Node, limits: &mut Limits) 
     let Some(mut fields) = desk.open(file, node, "`limits` of plugins") else { return };
     for (name, _) in Limits::MAX.named() {
         let Some(node) = fields.node(name) else { continue };
-        let value = text_of(node).and_then(|text| parse_quantity(&text).ok());
-        let value = value.map(|quantity| match quantity.dimension {
-            pgsteward_helpers::Dimension::Seconds => quantity.value * 1000.0,
-            _ => quantity.value,
-        });
-        let set = match value {
-            Some(value) if value >= 0.0 && value.fract() == 0.0 => limits.set(name, value as u64),
-            _ => Err(format!("`{name}` must be a whole number, not {}", shown(node))),
+        let set = match text_of(node).and_then(|text| amount(name, &text)) {
+            Some(value) => limits.set(name, value),
+            None => Err(format!("`{name}` must be a whole number, not {}", shown(node))),
         };
         if let Err(reason) = set {
             desk.error(file, node, reason);
         }
     }
     desk.finish(fields);
+}
+
+/// A whole number of what the limit's name says.
+fn amount(name: &str, text: &str) -> Option<u64> {
+    let quantity = parse_quantity(text).ok()?;
+    let value = match quantity.dimension {
+        Dimension::Number => quantity.value,
+        Dimension::Seconds if name.ends_with("_ms") => quantity.value * 1000.0,
+        Dimension::Bytes if name.ends_with("_bytes") => quantity.value,
+        _ => return None,
+    };
+    (value >= 0.0 && value.fract() == 0.0).then_some(value as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::check;
+    use crate::config::source::Source;
+    use crate::env::Env;
+
+    fn read(plugins: &str) -> (PluginsConfig, Vec<String>) {
+        let loaded = check(Source::of_text("c.yaml", &format!("version: 1\nplugins: {plugins}\n")), &Env::of([]));
+        let problems = loaded.problems.iter().filter(|problem| problem.is_error()).map(ToString::to_string).collect();
+        (loaded.config.map(|config| config.plugins).unwrap_or_default(), problems)
+    }
+
+    #[test]
+    fn what_is_said_of_one_stands_before_what_is_said_of_all() {
+        let (config, problems) = read("{limits: {fuel: 1G, wall_ms: 1s}, use: {a: {limits: {wall_ms: 500, text_bytes: 1MB}}}}");
+        assert_eq!(problems, [] as [&str; 0]);
+        let all = Limits { fuel: 1_000_000_000, wall_ms: 1_000, ..Limits::DEFAULT };
+        assert_eq!(config.of("b").limits, all);
+        assert_eq!(config.of("a").limits, Limits { wall_ms: 500, text_bytes: 1 << 20, ..all });
+    }
+
+    #[test]
+    fn nothing_is_granted_and_nobody_is_trusted_unless_it_is_said() {
+        let (config, _) = read("{use: {a: {}, b: {grant: [metrics], enabled: false}}}");
+        assert_eq!((config.of("a").grant_metrics, config.of("a").enabled, config.of("c").grant_metrics), (false, None, false));
+        assert_eq!((config.of("b").grant_metrics, config.of("b").enabled), (true, Some(false)));
+    }
+
+    #[test]
+    fn a_limit_has_the_unit_that_its_name_says() {
+        for (limit, shown) in [("fuel: 5s", "`5s`"), ("memory_bytes: 1h", "`1h`"), ("wall_ms: 1MB", "`1MB`"), ("findings: 1.5", "`1.5`")] {
+            let (_, problems) = read(&format!("{{limits: {{{limit}}}}}"));
+            let name = limit.split(':').next().unwrap();
+            assert_eq!(problems.len(), 1, "{limit}");
+            assert!(problems[0].ends_with(&format!("`{name}` must be a whole number, not {shown}")), "{problems:?}");
+        }
+    }
 }

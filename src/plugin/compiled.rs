@@ -1,4 +1,5 @@
-//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write.
+//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write. A file's
+//! name also holds the hash of what is in it, so that damaged code is never run.
 //!
 //! It is made in a child process that lowers its own CPU and memory limits first, because nothing else bounds what
 //! compiling a hostile file takes. Its CPU limit ends it as a rule, a wall time in any case.
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pgsteward_sandbox::{CompileLimits, Component, Engine, LoadError, compile, lower_own_limits};
+use sha2::{Digest, Sha256};
 
 use super::{Package, PluginError};
 
@@ -65,29 +67,32 @@ impl Compiled {
     /// # Errors
     /// When it cannot be compiled or loaded.
     pub fn component(&self, engine: &Engine, package: &Package) -> Result<Component, PluginError> {
-        let path = self.dir.join(format!("{}-{}.cwasm", package.inspection.hash, Engine::version()));
-        if path.exists() {
+        let stem = format!("{}-{}-", package.inspection.hash, Engine::version());
+        if let Some(path) = self.files_of(&stem).find(|path| holds_what_it_says(path)) {
             match Component::from_compiled(engine, &path) {
-                // Another processor, a damaged disk: make it anew.
+                // Another processor: make it anew.
                 Err(LoadError::Stale(_)) => {}
                 loaded => return Ok(loaded?),
             }
         }
-        self.make(&package.component, &path)?;
-        Ok(Component::from_compiled(engine, &path)?)
+        self.forget(&stem);
+        Ok(Component::from_compiled(engine, &self.make(&package.component, &stem)?)?)
     }
 
-    /// Removes the code of one plugin.
+    /// Removes the code of one plugin. Whoever runs it has it in memory.
     pub fn forget(&self, hash: &str) {
-        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
-        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(hash)) {
-            // What stays is only disk space.
-            drop(std::fs::remove_file(entry.path()));
-        }
+        // What stays is only disk space.
+        self.files_of(hash).for_each(|path| drop(std::fs::remove_file(path)));
+    }
+
+    /// The files whose names begin so.
+    fn files_of(&self, stem: &str) -> impl Iterator<Item = PathBuf> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(stem)).map(|entry| entry.path())
     }
 
     /// Compiles into place: the file appears whole or not at all.
-    fn make(&self, component: &[u8], path: &Path) -> Result<(), PluginError> {
+    fn make(&self, component: &[u8], stem: &str) -> Result<PathBuf, PluginError> {
         let write = |error| PluginError::Write(self.dir.clone(), error);
         let work = tempfile::Builder::new().prefix("making-").tempdir_in(&self.dir).map_err(write)?;
         let (from, to) = (work.path().join("component.wasm"), work.path().join("code.cwasm"));
@@ -98,8 +103,22 @@ impl Compiled {
             Compiler::Here => compile_here(&from, &to)?,
         }
         std::fs::set_permissions(&to, Permissions::from_mode(0o600)).map_err(write)?;
-        std::fs::rename(&to, path).map_err(write)
+        let path = self.dir.join(format!("{stem}{}.cwasm", hash_of(&to).map_err(write)?));
+        std::fs::rename(&to, &path).map_err(write)?;
+        Ok(path)
     }
+}
+
+/// SHA-256 of a file, hex.
+fn hash_of(path: &Path) -> std::io::Result<String> {
+    Ok(Sha256::digest(std::fs::read(path)?).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether the last part of a file's name is the hash of what is in it. The engine looks at the head of a file only, and
+/// would run whatever stands behind it.
+fn holds_what_it_says(path: &Path) -> bool {
+    let said = path.file_stem().and_then(|name| name.to_str()?.rsplit('-').next());
+    said.is_some_and(|said| hash_of(path).is_ok_and(|hash| hash == said))
 }
 
 /// Longest wall time of a child, several times its CPU limit.
@@ -148,4 +167,53 @@ fn compile_here(from: &Path, to: &Path) -> Result<(), PluginError> {
     let engine = Engine::new().map_err(|error| PluginError::Compile(error.to_string()))?;
     let code = compile(&engine, &bytes)?;
     std::fs::write(to, code).map_err(|error| PluginError::Write(to.to_path_buf(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::guest::Guest;
+    use crate::plugin::open;
+
+    fn package(folder: &Path) -> Package {
+        let file = folder.join("file.wasm");
+        std::fs::write(&file, Guest::default().component()).unwrap();
+        open(&file).unwrap()
+    }
+
+    #[test]
+    fn code_is_made_once_and_anew_when_any_of_its_bytes_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, package) = (Engine::new().unwrap(), package(folder.path()));
+        let dir = folder.path().join("compiled");
+        let compiled = Compiled::open(&dir, Compiler::Here).unwrap();
+        compiled.component(&engine, &package).unwrap();
+        let path = compiled.files_of(&package.inspection.hash).next().unwrap();
+        let good = std::fs::read(&path).unwrap();
+        // A compiler that cannot be started shows that none is needed.
+        let lazy = Compiled::open(&dir, Compiler::Child("/nonexistent".into())).unwrap();
+        lazy.component(&engine, &package).unwrap();
+        for at in (0..good.len()).step_by(good.len() / 7) {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(lazy.component(&engine, &package), Err(PluginError::Compile(_))), "byte {at}");
+            assert!(!path.exists(), "bad code is taken away");
+            compiled.component(&engine, &package).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), good);
+        }
+        compiled.forget(&package.inspection.hash);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o720, 0o702, 0o777] {
+            std::fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(Compiled::open(folder.path(), Compiler::Here), Err(PluginError::Shared(_))), "{mode:o}");
+        }
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        assert!(Compiled::open(folder.path(), Compiler::Here).is_ok(), "reading it is no harm");
+    }
 }

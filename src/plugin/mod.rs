@@ -8,6 +8,9 @@
 mod build;
 mod compiled;
 mod error;
+#[cfg(test)]
+#[path = "../../tests/support/guest.rs"]
+mod guest;
 mod language;
 mod package;
 mod scaffold;

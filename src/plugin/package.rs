@@ -142,3 +142,55 @@ fn files_of(folder: &Path, below: &str, top: bool) -> Result<Vec<(String, Vec<u8
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::guest::Guest;
+
+    const METRIC: &str = "name: queue\nsql: {14: SELECT 1}\ncolumns: {jobs: gauge}\n";
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn what_is_packed_comes_out_whichever_way_it_is_opened() {
+        let files =
+            [("README.md", "hello"), ("a.test.yaml", "a"), ("tests/b.test.yaml", "b"), ("metrics/queue.yaml", METRIC), ("main.c", "x")];
+        let folder = folder(&files);
+        let packed = pack(&Guest::default().component(), folder.path()).unwrap();
+        assert_eq!(pack(&packed, folder.path()).unwrap(), packed, "packing again changes nothing");
+        let file = folder.path().join("packed.wasm");
+        std::fs::write(&file, packed).unwrap();
+        let opened = open(&file).unwrap();
+        let beside = from_folder(opened.clone(), folder.path()).unwrap();
+        for package in [opened, beside] {
+            let texts: Vec<&str> = package.tests.iter().map(|test| test.text.as_str()).collect();
+            assert_eq!((package.readme.as_deref(), texts, package.metrics.len()), (Some("hello"), vec!["a", "b"], 1));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_when_it_is_packed() {
+        let component = Guest::default().component();
+        let broken = folder(&[("metrics/queue.yaml", "name: queue\n")]);
+        let error = pack(&component, broken.path()).unwrap_err().to_string();
+        assert!(error.contains(":metrics/queue.yaml:1:") && error.contains("`sql` is missing"), "{error}");
+        std::fs::write(broken.path().join("metrics/queue.yaml"), b"\xff").unwrap();
+        assert_eq!(pack(&component, broken.path()).unwrap_err().to_string(), "`metrics/queue.yaml` in it is not UTF-8");
+        assert!(matches!(pack(b"\0asm", broken.path()), Err(PluginError::Refused(_))));
+    }
+
+    #[test]
+    fn a_file_is_read_no_further_than_a_plugin_may_be_long() {
+        let error = open(Path::new("/dev/zero")).unwrap_err();
+        assert!(matches!(error, PluginError::Refused(Refused::TooLarge(_))), "{error}");
+    }
+}

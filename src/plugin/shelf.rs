@@ -27,6 +27,14 @@ pub struct Record {
     pub rules: Vec<RuleMeta>,
 }
 
+impl Record {
+    /// How it is named to people, and what its rules say they are from.
+    #[must_use]
+    pub fn source(&self) -> String {
+        format!("plugin {} {}", self.id, self.version)
+    }
+}
+
 /// The folder of installed plugins.
 #[derive(Debug, Clone)]
 pub struct Shelf {
@@ -181,4 +189,67 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PluginError> 
     std::fs::write(file.path(), bytes).map_err(error)?;
     file.as_file().sync_all().map_err(error)?;
     file.persist(path).map(drop).map_err(|failed| error(failed.error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::guest::Guest;
+
+    /// A shelf, and a plugin in a file beside it.
+    fn shelf() -> (tempfile::TempDir, Shelf, Package, Record) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file.wasm");
+        std::fs::write(&file, Guest::default().component()).unwrap();
+        let package = open(&file).unwrap();
+        let record = Record {
+            id: "guest".into(),
+            version: "1.0.0".into(),
+            sha256: package.inspection.hash.clone(),
+            enabled: true,
+            rules: Vec::new(),
+        };
+        let shelf = Shelf::in_state(folder.path());
+        (folder, shelf, package, record)
+    }
+
+    #[test]
+    fn what_was_installed_is_found_switched_and_removed() {
+        let (_folder, shelf, package, record) = shelf();
+        assert_eq!(shelf.list().unwrap(), (Vec::new(), Vec::new()), "there is not even a folder");
+        shelf.install(&package, Some("signature"), &record).unwrap();
+        assert_eq!(shelf.find("guest").unwrap(), record);
+        let (opened, signature) = shelf.open(&record).unwrap();
+        assert_eq!((opened.file, signature.as_deref()), (package.file.clone(), Some("signature")));
+        let off = shelf.set_enabled("guest", false).unwrap();
+        assert_eq!(shelf.list().unwrap(), (vec![off], Vec::new()));
+        shelf.install(&package, None, &record).unwrap();
+        assert_eq!(shelf.open(&record).unwrap().1, None, "the old signature is of the old file");
+        shelf.remove("guest").unwrap();
+        assert_eq!(std::fs::read_dir(shelf.dir()).unwrap().count(), 0);
+        assert!(matches!(shelf.remove("guest"), Err(PluginError::NotInstalled(_))));
+    }
+
+    #[test]
+    fn a_name_leads_to_no_file_outside_and_a_record_only_to_its_own() {
+        let (folder, shelf, package, record) = shelf();
+        shelf.install(&package, None, &record).unwrap();
+        std::fs::write(folder.path().join("out.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+        for id in ["../out", "", "a/b", "guest.json"] {
+            assert!(matches!(shelf.find(id), Err(PluginError::NotInstalled(_))), "{id}");
+        }
+        std::fs::copy(shelf.dir().join("guest.json"), shelf.dir().join("other.json")).unwrap();
+        let (records, problems) = shelf.list().unwrap();
+        assert_eq!((records.len(), problems.len()), (1, 1));
+        assert!(problems[0].to_string().ends_with("other.json: error: it is no record of a plugin (it is of `guest`); install it again"));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_is_not_opened() {
+        let (_folder, shelf, package, record) = shelf();
+        shelf.install(&package, None, &record).unwrap();
+        std::fs::write(shelf.file_of("guest"), Guest { version: "1.0.1", ..Guest::default() }.component()).unwrap();
+        let error = shelf.open(&record).unwrap_err().to_string();
+        assert!(error.contains("was changed since it was installed (SHA-256 ") && error.ends_with("; install it again"), "{error}");
+    }
 }

@@ -105,7 +105,7 @@ fn a_plugin_that_says_nonsense_of_itself_is_refused_with_every_problem() {
     refused(
         rule(Rule { settings, ..Rule::default() }),
         &[
-            "its own default: `most` must be between 0 rows and 1 row",
+            "its own default: `most` must be 0 rows to 1 rows, not 5 rows",
             "setting `least`: unknown unit `byte`",
             "setting `least`: its range is empty",
         ],
@@ -120,7 +120,7 @@ fn a_plugin_that_says_nonsense_of_itself_is_refused_with_every_problem() {
 #[test]
 fn an_answer_that_is_not_legal_is_an_error_of_the_rule_and_nothing_of_it_is_believed() {
     let answers: Vec<(Finding<'_>, &str)> = vec![
-        (Finding { summary: b"\xff\xfe", ..Finding::default() }, "its answer cannot be read: invalid utf-8"),
+        (Finding { summary: b"\xff\xfe", ..Finding::default() }, "what it handed over cannot be read: invalid utf-8 sequence"),
         (Finding { evidence: &[("x", f64::INFINITY)], ..Finding::default() }, "evidence `x` is infinite"),
         (Finding { row: Some(9_999_999), ..Finding::default() }, "its answer names row 9999999 of `tables`, which has "),
         (Finding { actions: &[("vacum", &[])], ..Finding::default() }, "unknown action `vacum`; did you mean `vacuum`?"),
@@ -176,7 +176,7 @@ fn the_limits_of_the_config_hold_and_are_named() {
     assert_eq!(ends("use: {guest: {limits: {fuel: 20k}}}"), ("error".to_string(), few), "its own before those of all");
     assert_eq!(ends("limits: {fuel: 20k}, use: {guest: {limits: {fuel: 10M}}}").0, "ok");
     let memory = "plugin `guest 1.0.0`: it wanted more than its limit `memory_bytes` of 1048576 allows".to_string();
-    place.config("plugins: {use: {guest: {limits: {memory_bytes: 1MiB}}}}\n");
+    place.config("plugins: {use: {guest: {limits: {memory_bytes: 1MB}}}}\n");
     let check = check(&place, &CONFIG);
     assert_eq!(check.outcome("guest_rule"), None);
     let told = check.unusable();
@@ -245,15 +245,15 @@ fn an_override_that_a_setting_does_not_allow_is_refused() {
     let most = &[Setting { name: "most", default: 10.0, range: (0.0, 1000.0), unit: "rows" }];
     let guest = Guest { rules: vec![Rule { settings: most, ..Rule::default() }], ..guest() };
     let place = both(&guest);
-    place.config("rules: {override: [{rule: guest_rule, most: 2000}]}\n");
-    let range = "`most` must be between 0 rows and 1000 rows";
+    place.config("rules: {override: [{rule: guest_rule, settings: {most: 2000}}]}\n");
+    let range = "`most` must be 0 rows to 1000 rows, not 2000 rows";
     place.ran(&["config", "check", "pgsteward.yaml"]).ends(1).says(&["pgsteward.yaml:5", "rule `guest_rule`: ", range]);
     let check = check(&place, &CONFIG);
     let (word, reason) = check.outcome("guest_rule").unwrap();
     assert!(word == "error" && reason.contains(range), "{reason}");
     // Legal one by one, but the plugin says that they do not fit.
     place.install(&Guest { unfit: &["most must be a prime", "and odd"], ..guest });
-    place.config("rules: {override: [{rule: guest_rule, most: 20}]}\n");
+    place.config("rules: {override: [{rule: guest_rule, settings: {most: 20}}]}\n");
     place.ran(&["config", "check", "pgsteward.yaml"]).ends(1).says(&["plugin `guest 1.0.0`: most must be a prime; and odd"]);
     assert_eq!(self::check(&place, &CONFIG).outcome("guest_rule"), Some(("error", "plugin `guest 1.0.0`: most must be a prime; and odd")));
 }

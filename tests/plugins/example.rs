@@ -31,7 +31,7 @@ fn an_example_is_built_tested_packed_installed_and_used() {
     place.ran(&["plugin", "test", "hot_updates.wasm"]).ends(0).says(&[" passed, 0 failed"]);
     place.ran(&["plugin", "install", "hot_updates.wasm"]).ends(0).says(&["hot_updates 1.0.0 installed: 1 rule (hot_updates_lost)"]);
     assert_eq!(place.check(&[]).goes_on().outcome("hot_updates_lost"), Some(("ok", "")));
-    place.config("rules: {override: [{rule: hot_updates_lost, min_share: 7}]}\n");
+    place.config("rules: {override: [{rule: hot_updates_lost, settings: {min_share: 7}}]}\n");
     let refused = place.ran(&["config", "check", "pgsteward.yaml"]).ends(1);
-    refused.says(&["rule `hot_updates_lost`: `min_share` must be between 0 and 1"]);
+    refused.says(&["rule `hot_updates_lost`: `min_share` must be 0 to 1, not 7"]);
 }

@@ -53,7 +53,7 @@ impl World {
         let config = DecideConfig {
             target: Target { name: "shop".into(), ..Target::default() },
             every_s: EVERY_S as u64,
-            dedup_s: None,
+            dedup_s: Some(30 * 86_400),
             // Only quarantine tells here, not patience that is at an end.
             unknown_after_s: 30 * 86_400,
             windows: Vec::new(),

@@ -77,12 +77,15 @@ async fn good_changes_are_taken_in_between_ticks_and_bad_ones_leave_the_old_at_w
     let mut at = service.says(&["INFO", "reloaded"], 0) + 1;
     is_told(&place, "own_rule", "second");
     place.install(&guest("1.1.0", "two", 2));
-    let second = sha256(&place.path("guest.wasm"));
     at = service.says(&["INFO", "reloaded"], at) + 1;
     assert_eq!(is_told(&place, "guest_rule", "two").severity, Severity::Critical);
 
     place.file("own.yaml", "rules: [");
-    at = service.says(&["ERROR", "not reloaded; the old config and rules stay", "own.yaml:1:"], at) + 1;
+    at = service.says(&["own.yaml:1:"], at);
+    at = service.says(&["ERROR", "not reloaded; the old config and rules stay"], at) + 1;
+    still_judges(&place, "own_rule", "second");
+    place.file("own.yaml", rule("third").replace("max_connections >", "max_conections >"));
+    at = service.says(&["ERROR", "not reloaded", "own.yaml:2:", "max_conections"], at) + 1;
     still_judges(&place, "own_rule", "second");
     place.file("own.yaml", rule("second"));
 
@@ -100,16 +103,18 @@ async fn good_changes_are_taken_in_between_ticks_and_bad_ones_leave_the_old_at_w
     still_judges(&place, "own_rule", "second");
 
     place.install(&Guest { findings: Vec::new(), ..guest("1.4.0", "", 0) });
-    let last = sha256(&place.path("guest.wasm"));
-    service.says(&["INFO", "reloaded"], at);
+    let second = sha256(&place.path("guest.wasm"));
+    at = service.says(&["INFO", "reloaded"], at) + 1;
     wait_for("the alert to be over", || alert(&place, "guest_rule").is_none().then_some(()));
+    place.install(&guest("1.5.0", "again", 1));
+    let third = sha256(&place.path("guest.wasm"));
+    service.says(&["INFO", "reloaded"], at);
+    is_told(&place, "guest_rule", "again");
     let shown = run(place.steward().args(["alerts", "show", &id])).ends(0).out;
-    let rows: Vec<Vec<&str>> = shown.lines().filter(|line| line.contains(" -> ")).map(|line| line.split_whitespace().collect()).collect();
-    let seen: Vec<&str> = rows
-        .iter()
-        .map(|row| row.iter().rev().find(|word| word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit())).copied().unwrap())
-        .collect();
-    assert_eq!(seen, [&first[..12], &second[..12], &last[..12]], "{shown}");
+    let is_hash = |word: &&str| word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let steps = shown.lines().filter(|line| line.contains(" -> "));
+    let hashes: Vec<&str> = steps.map(|line| line.split_whitespace().find(is_hash).unwrap()).collect();
+    assert_eq!(hashes, [&first[..12], &second[..12], &third[..12]], "{shown}");
     assert_eq!(service.stop(), 0);
 }
 

@@ -3,28 +3,29 @@
 use super::guest::{Finding, Guest, Rule, Setting, quiet_up_to};
 use super::place::{Place, sha256};
 
-/// A plugin that warns of more than ten dead rows in the first table, and says so of itself.
+/// A plugin that warns of more than ten rows in the first table, and says so of itself.
 fn guest() -> Guest<'static> {
     let most = &[Setting { name: "most", default: 10.0, range: (0.0, 1000.0), unit: "rows" }];
     Guest {
-        facts: &[("summary", "Counts dead rows")],
+        facts: &[("summary", "Counts rows")],
         rules: vec![Rule {
-            title: "a table has dead rows",
+            title: "a table has rows",
+            needs: &["tables.live"],
             settings: most,
             extra: &[("category", "vacuum"), ("runbook", "Why: they take room.\nDo: vacuum.")],
             ..Rule::default()
         }],
         before: quiet_up_to(10.0),
-        ..Guest::finding(Finding { summary: b"{table} has {dead}, more than {most}", ..Finding::default() })
+        ..Guest::finding(Finding { summary: b"{table} has {live}, more than {most}", ..Finding::default() })
     }
 }
 
-/// Its project's folder, with a test that expects this of a table with 500 dead rows.
+/// Its project's folder, with a test that expects this of a table with 500 rows.
 fn project(place: &Place, expected: &str) {
     place.file("guest/plugin.wasm", guest().component());
     place.file("guest/README.md", "# Guest\n");
-    let healthy = "healthy:\n  tables: {database: d, schema: s, table: orders, dead: 5}\n";
-    let cases = format!("cases:\n  - {{name: many, given: {{tables: [{{dead: 500}}]}}, expect: {expected}}}\n");
+    let healthy = "healthy:\n  tables: {database: d, schema: s, table: orders, live: 5}\n";
+    let cases = format!("cases:\n  - {{name: many, given: {{tables: [{{live: 500}}]}}, expect: {expected}}}\n");
     place.file("guest/guest_rule.test.yaml", format!("rule: guest_rule\n{healthy}{cases}"));
 }
 
@@ -52,12 +53,9 @@ fn from_install_to_remove() {
     let found = check.findings("guest_rule");
     assert_eq!(found.len(), 1);
     let summary = found[0]["summary"].as_str().unwrap();
-    assert!(summary.ends_with("rows, more than 10 rows"), "{summary}");
+    assert_eq!(summary, "employees has 200 k rows, more than 10 rows");
     let shown = place.ran(&["rules", "show", "guest_rule"]).ends(0).out;
-    assert!(
-        shown.starts_with("guest_rule  a table has dead rows\nticket / vacuum / pack own / wasm form, plugin guest 1.0.0\n"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("guest_rule  a table has rows\nticket / vacuum / pack own / wasm form, plugin guest 1.0.0\n"), "{shown}");
 
     assert_eq!(place.ran(&["plugin", "disable", "guest"]).ends(0).out, "guest 1.0.0 is off.\n");
     assert_eq!(place.check(&[]).goes_on().outcome("guest_rule"), None);

@@ -62,7 +62,8 @@ fn as_text(desk: &Desk, signed: bool) -> String {
     .into_iter()
     .map(|(name, value)| vec![name.to_string(), value])
     .collect();
-    text.push_str(&format!("\n{}", table::render(&["", ""], &rows)));
+    // The table's own header is the empty line above it.
+    text.push_str(&table::render(&["", ""], &rows));
     for metric in &desk.package.metrics {
         text.push_str(&format!("\n{}\n", styled(BOLD, &format!("Its own SQL: {}", metric.frame.name))));
         for (from, sql) in &metric.sql {

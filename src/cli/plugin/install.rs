@@ -47,9 +47,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let before = shelf.find(&about.id).ok();
     let enabled = before.as_ref().is_none_or(|record| record.enabled);
-    let rules: Vec<RuleMeta> = desk.rules.set.iter().map(|rule| rule.meta().clone()).collect();
     let sha256 = desk.package.inspection.hash.clone();
-    let record = Record { id: about.id.clone(), version: about.version.clone(), sha256, enabled, rules };
+    let mut record = Record { id: about.id.clone(), version: about.version.clone(), sha256, enabled, rules: Vec::new() };
+    record.rules = desk.rules.set.iter().map(|rule| RuleMeta { source: record.source(), ..rule.meta().clone() }).collect();
     shelf.install(&desk.package, signature.as_deref(), &record)?;
     if let Some(old) = before.as_ref().filter(|before| before.sha256 != record.sha256) {
         forget(&shelf, old)?;
@@ -80,7 +80,7 @@ fn free(about: &LoadedPlugin, shelf: &Shelf) -> anyhow::Result<()> {
     for id in &about.rules {
         let ours = shipped.get(id).map(|rule| rule.meta().source.clone());
         let other = records.iter().find(|record| record.id != about.id && record.rules.iter().any(|rule| rule.id == *id));
-        if let Some(source) = ours.or_else(|| other.map(|record| format!("plugin {} {}", record.id, record.version))) {
+        if let Some(source) = ours.or_else(|| other.map(Record::source)) {
             bail!("rule id `{id}` is taken: {source} declares it");
         }
     }
