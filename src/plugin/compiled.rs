@@ -183,7 +183,6 @@ mod tests {
             bad[at] ^= 1;
             std::fs::write(&path, bad).unwrap();
             assert!(matches!(lazy.component(&engine, &package), Err(PluginError::Compile(_))), "byte {at}");
-            assert!(!path.exists(), "bad code is taken away");
             compiled.component(&engine, &package).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), good);
         }
