@@ -9,7 +9,7 @@ use pgsteward::app::plugins::Plugins;
 use pgsteward::app::setup;
 use pgsteward::app::turn::{Basis, Wishes, turn};
 use pgsteward::collect::metrics;
-use pgsteward::model::{Book, ColumnData, Cost, DecideConfig, Decision, Frame, Outcome, Reading, Route, Snapshot, State, Target};
+use pgsteward::model::{Book, ColumnData, Cost, DecideConfig, Decision, Frame, Outcome, Reading, Route, Snapshot, State, Target, Told};
 use pgsteward::rules::RuleSet;
 use pgsteward::rules::wasm::Plugin;
 use pgsteward_sandbox::{Component, Engine, Limits};
@@ -68,9 +68,24 @@ impl World {
         let basis = Basis { snapshot: snapshot(self.now, dead), previous: BTreeMap::new(), past: Arc::default(), book: self.book.clone() };
         let (outcomes, decision) = turn(&basis, &self.rules, &Wishes::default(), &self.config);
         self.book = decision.book.clone();
+        self.deliver(&decision);
         let of = |rule: &str| outcomes.iter().find(|outcome| outcome.meta.id == rule).unwrap().outcome.clone();
         assert!(matches!(of("other_rule"), Outcome::Ok(_)), "the other plugin goes on");
         (of("guest_rule"), decision)
+    }
+
+    /// Every notice reaches its channel at once.
+    fn deliver(&mut self, decision: &Decision) {
+        for notice in &decision.notices {
+            let told = Told {
+                episode: notice.episode.clone(),
+                kind: notice.kind,
+                severity: notice.severity,
+                queued_at: self.now,
+                delivered_at: Some(self.now),
+            };
+            self.book.told.entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
+        }
     }
 
     /// The outcome alone.
