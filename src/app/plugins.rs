@@ -5,12 +5,14 @@ use std::path::Path;
 
 use pgsteward_sandbox::Engine;
 
+use crate::collect::metrics;
 use crate::config::{PluginConfig, PluginsConfig};
 use crate::model::Catalog;
 use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
 use crate::problem::Problem;
 use crate::rules::RuleFile;
-use crate::rules::wasm::{Plugin, Stopped};
+use crate::rules::wasm::{Plugin, Stopped, describe};
+use crate::rules::Rule;
 
 /// The plugins that the loader is given.
 #[derive(Debug, Default)]
@@ -28,8 +30,10 @@ pub struct Plugins {
 pub fn installed(state_dir: &Path, config: &PluginsConfig, compiler: &Compiler) -> Plugins {
     let shelf = Shelf::in_state(state_dir);
     let mut found = Plugins::default();
+    let mut damaged = Vec::new();
     let records = match shelf.list() {
         Ok((records, problems)) => {
+            damaged.extend(problems.iter().filter_map(|p| Path::new(&p.file).file_stem()?.to_str().map(String::from)));
             found.problems.extend(problems);
             records
         }
@@ -41,11 +45,14 @@ pub fn installed(state_dir: &Path, config: &PluginsConfig, compiler: &Compiler) 
     found.problems.extend(strangers(config, &records));
     let wanted = |record: &&Record| config.of(&record.id).enabled.unwrap_or(record.enabled);
     let records: Vec<&Record> = records.iter().filter(wanted).collect();
-    if records.is_empty() {
+    if records.is_empty() && damaged.is_empty() {
         return found;
     }
     match Workshop::new(&shelf, config, compiler) {
-        Ok(workshop) => records.into_iter().for_each(|record| workshop.take(record, &mut found)),
+        Ok(workshop) => {
+            records.into_iter().for_each(|record| workshop.take(record, &mut found));
+            damaged.iter().for_each(|id| workshop.hold(id, &mut found));
+        }
         Err(reason) => {
             let names: Vec<String> = records.iter().map(|record| format!("{} {}", record.id, record.version)).collect();
             found.problems.push(Problem::error("plugins", None, format!("{} cannot run: {reason}", names.join(", "))));
@@ -80,6 +87,7 @@ fn plugin(package: &Package, component: pgsteward_sandbox::Component, config: &P
         source: package.source.clone(),
         hash: package.inspection.hash.clone(),
         component: Ok(component),
+        recorded: Vec::new(),
         limits: config.limits,
         metrics: package.metrics.clone(),
         metrics_granted: config.grant_metrics,
@@ -92,6 +100,7 @@ impl Plugins {
             source: record.source(),
             hash: record.sha256.clone(),
             component: Err(Stopped { reason: reason.into(), rules: record.rules.clone() }),
+            recorded: Vec::new(),
             limits: pgsteward_sandbox::Limits::DEFAULT,
             metrics: Vec::new(),
             metrics_granted: false,
@@ -128,6 +137,17 @@ impl<'a> Workshop<'a> {
         }
     }
 
+    /// A plugin without a readable record does not run, but its file still says which rules hold their alerts.
+    fn hold(&self, id: &str, found: &mut Plugins) {
+        let Ok(package) = crate::plugin::open(&self.shelf.file_of(id)) else { return };
+        let Ok(component) = self.compiled.component(&self.engine, &package) else { return };
+        let plugin = plugin(&package, component.clone(), &self.config.of(id));
+        let Ok(described) = describe(&plugin, &component, &metrics::catalog()) else { return };
+        let rules = described.rules.iter().map(|rule| rule.meta().clone()).collect();
+        let record = Record { id: id.into(), version: described.version, sha256: package.inspection.hash, enabled: false, rules };
+        found.stop(&record, "its record cannot be read; install it again");
+    }
+
     fn ready(&self, record: &Record) -> Result<(Plugin, Vec<RuleFile>), PluginError> {
         let config = self.config.of(&record.id);
         let (package, signature) = self.shelf.open(record)?;
@@ -138,7 +158,7 @@ impl<'a> Workshop<'a> {
             verify(&package.file, signature.as_deref(), &self.config.signed_by)?;
         }
         let component = self.compiled.component(&self.engine, &package)?;
-        let plugin = Plugin { source: record.source(), ..plugin(&package, component, &self.config.of(&record.id)) };
+        let plugin = Plugin { source: record.source(), recorded: record.rules.clone(), ..plugin(&package, component, &self.config.of(&record.id)) };
         let named = |file: RuleFile| {
             let name = file.path.rsplit(':').next().unwrap_or_default().to_string();
             RuleFile { path: format!("{}, {name}", record.source()), ..file }

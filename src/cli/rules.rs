@@ -16,6 +16,7 @@ use crate::collect::metrics;
 use crate::env::Env;
 use crate::model::{Catalog, RuleMeta, SettingDef, SettingValue, Severity};
 use crate::problem::Problem;
+use crate::text::safe;
 use crate::rules::{RuleFile, convert, unit};
 
 /// List, show, test and convert rules
@@ -96,17 +97,17 @@ fn list(rules: &Rules, pack: Option<&str>) -> String {
     metas.sort_by(|a, b| (a.tier, &a.category, &a.id).cmp(&(b.tier, &b.category, &b.id)));
     let rows: Vec<Vec<String>> = metas
         .iter()
-        .map(|m| vec![m.id.clone(), m.tier.to_string(), m.pack.clone(), m.category.clone(), m.engine.clone(), m.title.clone()])
+        .map(|m| vec![m.id.clone(), m.tier.to_string(), m.pack.clone(), safe(&m.category), m.engine.clone(), safe(&m.title)])
         .collect();
     format!("{}\n{}\n", table::render(&["rule", "tier", "pack", "category", "form", "title"], &rows), counted(rows.len(), "rule"))
 }
 
 pub(super) fn show(meta: &RuleMeta) -> String {
     let span = |s: u64| pgsteward_helpers::span(s as f64);
-    let mut text = format!("{}  {}\n", styled(BOLD, &meta.id), meta.title);
+    let mut text = format!("{}  {}\n", styled(BOLD, &meta.id), safe(&meta.title));
     text.push_str(&styled(
         DIM,
-        &format!("{} / {} / pack {} / {} form, {}\n", meta.tier, meta.category, meta.pack, meta.engine, meta.source),
+        &format!("{} / {} / pack {} / {} form, {}\n", meta.tier, safe(&meta.category), meta.pack, meta.engine, safe(&meta.source)),
     ));
     let timing = [("for", meta.for_s), ("keep firing for", meta.keep_firing_for_s), ("evaluated every", meta.interval_s)];
     let timing: Vec<String> = timing.iter().filter(|(_, s)| *s > 0).map(|(name, s)| format!("{name} {}", span(*s))).collect();
@@ -119,7 +120,9 @@ pub(super) fn show(meta: &RuleMeta) -> String {
         let rows: Vec<Vec<String>> = meta.settings.iter().map(setting).collect();
         text.push_str(&format!("\n{}", table::render(&["setting", "default", "range", "doc"], &rows)));
     }
-    text.push_str(&format!("\n{}\n", meta.runbook.trim_end()));
+    // Line by line: a runbook has lines, and each may be hostile.
+    let runbook: Vec<String> = meta.runbook.trim_end().lines().map(safe).collect();
+    text.push_str(&format!("\n{}\n", runbook.join("\n")));
     text
 }
 
@@ -131,7 +134,7 @@ fn setting(def: &SettingDef) -> Vec<String> {
         SettingValue::Text(text) => text.clone(),
     };
     let range = def.range.map_or(String::new(), |(low, high)| format!("{} .. {}", show(low), show(high)));
-    vec![def.name.clone(), default, range, def.doc.clone()]
+    vec![def.name.clone(), safe(&default), range, safe(&def.doc)]
 }
 
 fn test(paths: &[PathBuf], verbose: bool) -> anyhow::Result<ExitCode> {

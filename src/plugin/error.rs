@@ -17,7 +17,7 @@ pub enum PluginError {
     #[error("`{}` is there already; give another name, or `--dir` with a folder that is new or empty", .0.display())]
     Taken(PathBuf),
     /// It is no plugin, or one that cannot be run.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] Refused),
     /// A core module that does not say which world it was built for.
     #[error("it is a core module without the type of its world ({0}); build it against plugin.wit, or make a component of it")]

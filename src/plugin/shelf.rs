@@ -75,10 +75,12 @@ impl Shelf {
     /// # Errors
     /// When the folder is there and cannot be read.
     pub fn list(&self) -> Result<(Vec<Record>, Vec<Problem>), PluginError> {
-        if !self.dir.exists() {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        let entries = std::fs::read_dir(&self.dir).map_err(|error| PluginError::Read(self.dir.clone(), error))?;
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            // Only that: a folder that may not be read is no proof that nothing is installed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            Err(error) => return Err(PluginError::Read(self.dir.clone(), error)),
+        };
         let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
         paths.sort();
         let (mut records, mut problems) = (Vec::new(), Vec::new());

@@ -210,7 +210,11 @@ impl Loader {
         };
         let described = match wasm::describe(plugin, component, &self.loaded.set.catalog) {
             Ok(described) => described,
-            Err(problem) => return self.loaded.problems.push(problem),
+            Err(problem) => {
+                let stopped = wasm::Stopped { reason: problem.message.clone(), rules: plugin.recorded.clone() };
+                self.loaded.problems.push(problem);
+                return self.stopped(&stopped, &file);
+            }
         };
         if let Some(other) = self.loaded.plugins.iter().find(|other| other.id == described.id) {
             let message = format!("plugin `{}` is loaded already, from {}", described.id, other.source);
@@ -221,6 +225,9 @@ impl Loader {
         for rule in described.rules {
             self.add(Ok((Box::new(rule), None)), &file, None);
         }
+        // Recorded and not among them: left out for a problem just now.
+        let lost = plugin.recorded.iter().filter(|meta| !ids.contains(&meta.id)).cloned().collect();
+        self.stopped(&wasm::Stopped { reason: "the plugin's declaration of it cannot be used".into(), rules: lost }, &file);
         let rules = ids.into_iter().filter(|id| self.loaded.set.entries.get(id).is_some_and(|e| e.file.path == plugin.source)).collect();
         let (id, version, facts) = (described.id, described.version, described.facts);
         self.loaded.plugins.push(LoadedPlugin { id, version, source: plugin.source.clone(), hash: plugin.hash.clone(), facts, rules });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use pgsteward_sandbox::Engine;
 
 use super::super::rules::run_tests;
 use super::super::shared::{counted, show_problems};
@@ -51,6 +52,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut record = Record { id: about.id.clone(), version: about.version.clone(), sha256, enabled, rules: Vec::new() };
     record.rules = desk.rules.set.iter().map(|rule| RuleMeta { source: record.source(), ..rule.meta().clone() }).collect();
     shelf.install(&desk.package, signature.as_deref(), &record)?;
+    // Here and not at the first start, which may be a service's that has little time and may write nothing.
+    Compiled::open(&shelf.compiled_dir(), Compiler::child()?)?.component(&Engine::new()?, &desk.package)?;
     if let Some(old) = before.as_ref().filter(|before| before.sha256 != record.sha256) {
         forget(&shelf, old)?;
     }

@@ -140,6 +140,7 @@ impl Answer<'_> {
         let subject = self.subject(row);
         let actions = said.actions.into_iter().map(|action| self.action(action, &subject, checked)).collect::<Result<Vec<_>, _>>()?;
         let links = said.links.into_iter().map(link).collect::<Result<Vec<_>, _>>()?;
+        let (summary, detail) = (cut(summary, MOST_SUMMARY), cut(detail, MOST_DETAIL));
         Ok(Finding { severity: severity(said.severity), summary, detail, evidence, actions, links, subject })
     }
 
@@ -153,7 +154,7 @@ impl Answer<'_> {
             None => subject.clone(),
         };
         let params: BTreeMap<String, String> = said.params.into_iter().map(|entry| (entry.key, param(&entry.value))).collect();
-        let request = ActionRequest { kind: said.kind, subject, params, why: said.why };
+        let request = ActionRequest { kind: said.kind, subject, params, why: cut(said.why, MOST_SUMMARY) };
         checked.check(&request)?;
         Ok(request)
     }
@@ -187,6 +188,16 @@ impl Unknown {
     fn count(&self) -> usize {
         self.0.iter().filter(|reason| **reason != JUDGED).count()
     }
+}
+
+/// Characters of a summary and of a reason; a line is meant.
+const MOST_SUMMARY: usize = 1_000;
+/// Characters of a detail: a page.
+const MOST_DETAIL: usize = 8_000;
+
+/// No novel in a mail or a terminal.
+fn cut(text: String, most: usize) -> String {
+    if text.len() <= most { text } else { text.chars().take(most).chain(['…']).collect() }
 }
 
 fn severity(said: wire::Severity) -> Severity {

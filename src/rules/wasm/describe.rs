@@ -56,7 +56,12 @@ pub fn describe(plugin: &Plugin, component: &Component, catalog: &Catalog) -> Re
 fn all_rules(plugin: &Plugin, def: &PluginDef, origin: &SharedOrigin, catalog: &Catalog) -> Described {
     let mut described =
         Described { id: def.id.clone(), version: def.version.clone(), facts: texts(&def.extra), rules: Vec::new(), problems: Vec::new() };
-    for rule in &def.rules {
+    for (at, rule) in def.rules.iter().enumerate() {
+        if def.rules.iter().take(at).any(|earlier| earlier.id == rule.id) {
+            let message = format!("plugin `{}` declares rule `{}` twice", origin.name, shown(&rule.id));
+            described.problems.push(Problem::error(plugin.source.clone(), None, message));
+            continue;
+        }
         let mut reader = Reader { plugin, origin, catalog, rule, faults: Vec::new() };
         match reader.read() {
             Some(rule) => described.rules.push(rule),
@@ -184,6 +189,9 @@ impl Reader<'_> {
         if let Err(reason) = check_id(&wire.name) {
             self.fault(format!("setting: {reason}"));
         }
+        if self.rule.settings.iter().filter(|other| other.name == wire.name).count() > 1 {
+            self.fault(format!("setting `{}` is declared more than once", shown(&wire.name)));
+        }
         let unit = Unit::parse(&wire.unit);
         if unit.is_none() {
             self.fault(format!("setting `{}`: {}", shown(&wire.name), unknown_unit(&shown(&wire.unit))));
@@ -215,6 +223,11 @@ impl Reader<'_> {
         let tier_read = tier.as_deref().map_or(Some(Tier::Ticket), |tier| Tier::ALL.into_iter().find(|t| t.as_str() == tier));
         if tier_read.is_none() {
             self.fault(format!("its tier must be page, ticket or advice, not `{}`", tier.unwrap_or_default()));
+        }
+        for (key, legal) in [("enabled", ["true", "false"]), ("when_missing", ["hold", "fire"])] {
+            if let Some(said) = word(key).filter(|said| !legal.contains(&said.as_str())) {
+                self.fault(format!("its `{key}` must be {} or {}, not `{}`", legal[0], legal[1], shown(&said)));
+            }
         }
         RuleMeta {
             id: self.rule.id.clone(),

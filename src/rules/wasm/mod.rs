@@ -34,6 +34,8 @@ pub struct Plugin {
     pub hash: String,
     /// The code, or why it cannot run.
     pub component: Result<Component, Stopped>,
+    /// Its rules as they were recorded when it was installed: those that it does not declare now hold their alerts.
+    pub recorded: Vec<RuleMeta>,
     /// What one call may use.
     pub limits: Limits,
     /// The metrics it brings, for the catalog.
