@@ -36,7 +36,7 @@ fn one_without_a_problem_passes() {
     place.install(&super::guest::Guest::default());
     let hash = super::place::sha256(&place.path("guest.wasm"));
     place.config(&format!(
-        "plugins:\n  limits: {{fuel: 10G, memory_bytes: 256MB, wall_ms: 5s}}\n  use:\n    guest: {{sha256: \"{hash}\", grant: [metrics], limits: {{findings: 100}}}}\n"
+        "schedule: {{every: 1m}}\nplugins:\n  limits: {{fuel: 10G, memory_bytes: 256MB, wall_ms: 5s}}\n  use:\n    guest: {{sha256: \"{hash}\", grant: [metrics], limits: {{findings: 100}}}}\n"
     ));
     let checked = place.ran(&["config", "check", "pgsteward.yaml"]).ends(0);
     assert_eq!(checked.err, "");
