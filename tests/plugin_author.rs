@@ -112,6 +112,18 @@ fn a_plugin_that_wants_files_is_told_what_it_has_not() {
 }
 
 #[test]
+fn what_a_compiler_warns_of_is_shown_beside_the_plugin() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fine(ran(here, &["plugin", "new", "--lang", "c", "careless"]));
+    replace(&here.join("careless/main.c"), "double share =", "int unused = 1;\n    double share =");
+    let Some(built) = build(here, "c", &here.join("careless")) else { return };
+    assert_eq!(built.code, 0, "{built:?}");
+    assert!(built.err.contains("main.c:") && built.err.contains("unused variable"), "{built:?}");
+    assert!(built.out.contains("/careless/plugin.wasm  "), "{built:?}");
+}
+
+#[test]
 fn nothing_is_made_over_something_or_under_a_name_that_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -93,7 +93,7 @@ pub fn behind(store: &Store, id: &str) -> Result<Behind, BehindError> {
         if let Some(snapshot) = store.tick_at(&target, *at)? {
             return Ok(Behind {
                 rule_hash: hash_at(&history, *at),
-                before: state_before(&history, *at),
+                before: state_before(&history, living.as_ref(), *at),
                 rule: rule.clone(),
                 subject: subject.clone(),
                 point: *point,
@@ -120,9 +120,14 @@ fn points(history: &[Transition], living: Option<&Alert>) -> Vec<(Point, DateTim
     points.into_iter().filter_map(|(point, at)| Some((point, at?))).collect()
 }
 
-/// Where an alert stood before a time, by its transitions.
-fn state_before(history: &[Transition], at: DateTime<Utc>) -> State {
-    history.iter().rev().find(|change| change.at < at).map_or(State::Inactive, |change| change.to)
+/// Where an alert stood before a time: by its transitions, or where retention has taken those, by what it says of itself.
+fn state_before(history: &[Transition], living: Option<&Alert>, at: DateTime<Utc>) -> State {
+    let by_itself = || match living {
+        Some(alert) if alert.fired_at.is_some_and(|fired_at| fired_at < at) => State::Firing,
+        Some(alert) if alert.active_at < at => State::Pending,
+        _ => State::Inactive,
+    };
+    history.iter().rev().find(|change| change.at < at).map_or_else(by_itself, |change| change.to)
 }
 
 /// The hash that was recorded with the last change up to a time.
@@ -216,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_state_before_a_tick_is_what_the_change_before_it_left() {
-        let states: Vec<State> = [0, 60, 61, 120, 600, 760].map(|s| state_before(&life(), at(s))).into();
+        let states: Vec<State> = [0, 60, 61, 120, 600, 760].map(|s| state_before(&life(), None, at(s))).into();
         assert_eq!(states, [State::Inactive, State::Pending, State::Firing, State::Firing, State::Resolved, State::Recovering]);
     }
 }

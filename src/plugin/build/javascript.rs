@@ -47,7 +47,13 @@ fn check(folder: &Path, tools: &Tools) -> Result<(), BuildError> {
     let mut command = Command::new(&node);
     let ran = command.args(["--check", "--input-type=module", "-"]).stdin(text).output();
     let ran = ran.map_err(|error| BuildError::Start(node.display().to_string(), error))?;
-    if ran.status.success() { Ok(()) } else { Err(failed(&command, &said(&ran).replace("[stdin]", MAIN))) }
+    if ran.status.success() { Ok(()) } else { Err(failed(&command, &own_words(&said(&ran)))) }
+}
+
+/// What Node says of the author's code, without where in itself it was.
+fn own_words(output: &str) -> String {
+    let of_node = |line: &&str| line.starts_with("    at ") || line.starts_with("Node.js v");
+    output.replace("[stdin]", MAIN).lines().filter(|line| !of_node(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// The folder below which imports are followed: the project, or where its kit is a link, the nearest that holds both.
@@ -59,6 +65,12 @@ fn root(folder: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_is_shown_with_its_line_and_without_nodes_own() {
+        let said = "[stdin]:3\nconst a b;\n\nSyntaxError: no\n    at node:internal/x\n\nNode.js v20.1.0\n";
+        assert_eq!(own_words(said), "main.js:3\nconst a b;\n\nSyntaxError: no\n");
+    }
 
     #[test]
     fn imports_are_followed_no_further_than_the_kit_needs() {

@@ -29,14 +29,15 @@ fn find(tools: &Tools) -> Result<PathBuf, BuildError> {
     })
 }
 
-/// What the tool says of the author's code, without the tool's own backtrace behind it.
+/// What the tool says of the author's code: what its own assertion holds, without its tracebacks before and behind.
 fn own_words(output: &str) -> String {
+    let own = output.split_once("AssertionError: ").map_or(output, |(_, own)| own);
     let of_tool = |line: &str| {
         let line = line.trim_start();
         let numbered = line.split_once(": ").is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
-        numbered || line.starts_with("at ") || line.starts_with("Stack backtrace")
+        numbered || ["at ", "Caused by:", "Stack backtrace"].iter().any(|begin| line.starts_with(begin))
     };
-    output.lines().take_while(|line| !of_tool(line)).collect::<Vec<_>>().join("\n")
+    own.lines().take_while(|line| !of_tool(line)).collect::<Vec<_>>().join("\n").trim_end().to_string()
 }
 
 #[cfg(test)]
@@ -45,8 +46,9 @@ mod tests {
 
     #[test]
     fn the_traceback_of_the_author_is_shown_and_that_of_the_tool_is_not() {
-        let said = "Traceback (most recent call last):\n  File \"main.py\", line 3\nSyntaxError: invalid syntax\n\nStack backtrace:\n   0: std::x\n      at /rustc/y\n";
-        assert_eq!(own_words(said), "Traceback (most recent call last):\n  File \"main.py\", line 3\nSyntaxError: invalid syntax\n");
+        let said = "Traceback (most recent call last):\n  File \"componentize-py\", line 8\nAssertionError:   File \"/0/main.py\", line 3\n\
+                    SyntaxError: invalid syntax\n\nCaused by:\n    SyntaxError\n\nStack backtrace:\n   0: std::x\n      at /rustc/y\n";
+        assert_eq!(own_words(said), "  File \"/0/main.py\", line 3\nSyntaxError: invalid syntax");
         assert_eq!(own_words("no such world"), "no such world");
     }
 }
