@@ -10,9 +10,9 @@ use crate::config::{PluginConfig, PluginsConfig};
 use crate::model::Catalog;
 use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
 use crate::problem::Problem;
+use crate::rules::Rule;
 use crate::rules::RuleFile;
 use crate::rules::wasm::{Plugin, Stopped, describe};
-use crate::rules::Rule;
 
 /// The plugins that the loader is given.
 #[derive(Debug, Default)]
@@ -158,7 +158,8 @@ impl<'a> Workshop<'a> {
             verify(&package.file, signature.as_deref(), &self.config.signed_by)?;
         }
         let component = self.compiled.component(&self.engine, &package)?;
-        let plugin = Plugin { source: record.source(), recorded: record.rules.clone(), ..plugin(&package, component, &self.config.of(&record.id)) };
+        let plugin =
+            Plugin { source: record.source(), recorded: record.rules.clone(), ..plugin(&package, component, &self.config.of(&record.id)) };
         let named = |file: RuleFile| {
             let name = file.path.rsplit(':').next().unwrap_or_default().to_string();
             RuleFile { path: format!("{}, {name}", record.source()), ..file }

@@ -16,8 +16,8 @@ use crate::collect::metrics;
 use crate::env::Env;
 use crate::model::{Catalog, RuleMeta, SettingDef, SettingValue, Severity};
 use crate::problem::Problem;
-use crate::text::safe;
 use crate::rules::{RuleFile, convert, unit};
+use crate::text::safe;
 
 /// List, show, test and convert rules
 #[derive(Debug, clap::Args)]

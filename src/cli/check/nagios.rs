@@ -45,7 +45,7 @@ fn without_finding(report: &Report) -> String {
     let blind = report.blind();
     match blind.iter().find(|b| b.meta.tier == Tier::Page).filter(|_| report.exit_code() == exit::UNKNOWN) {
         Some(b) => format!("{} could not tell: {}", b.meta.id, b.reason),
-        None => report.unusable.first().map_or_else(|| "nothing to report".into(), |problem| problem.to_string()),
+        None => report.unusable.first().map_or_else(|| "nothing to report".into(), Clone::clone),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::app::plugins::Plugins;
 use crate::app::setup::{self, Rules};
 use crate::config::PluginsConfig;
 use crate::model::RuleMeta;
-use crate::plugin::{Package, PluginError, Record, Shelf, signature_of, verify};
+use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, signature_of, verify};
 use crate::problem::Problem;
 use crate::rules::LoadedPlugin;
 

@@ -12,7 +12,7 @@ plugin! {
         runbook "Do: ANALYZE the table, then lower its autovacuum_analyze_scale_factor.";
 
         settings Settings {
-            number share = 0.5, 0.01..=10.0, "ratio", "warn when more than this share of the rows changed since the last analyze";
+            number share = 50.0, 1.0..=1000.0, "%", "warn when more changes than this share of its rows came since the last analyze";
             number min_rows = 10000.0, 0.0..=1e12, "rows", "smaller tables are left alone";
         }
         from "tables" row Table {
@@ -26,12 +26,13 @@ plugin! {
 
 /// Rows in which `live` or `changed` is unknown do not come here: pgsteward holds their alerts.
 fn judge(t: &Table, set: &Settings) -> Option<Finding> {
-    let share = t.changed / t.live.max(1.0);
+    // More than 100 % where rows changed more than once.
+    let share = 100.0 * t.changed / t.live.max(1.0);
     if t.live < set.min_rows || share <= set.share {
         return None;
     }
-    let finding = warning("{schema}.{table}: {changed share} of its {tables.live} changed since the last analyze")
-        .evidence("changed share", share, set.share, "ratio")
+    let finding = warning("{schema}.{table}: changes of {changed share} of its {tables.live} since the last analyze")
+        .evidence("changed share", share, set.share, "%")
         .evidence("tables.live", t.live, None, "rows")
         .action(analyze().why("plans are made from old numbers"));
     Some(match t.analyze_age {
