@@ -100,6 +100,7 @@ fn rule(engine: &Engine, path: &Path) -> WasmRule {
         limits: Limits::DEFAULT,
         metrics: Vec::new(),
         metrics_granted: false,
+        recorded: Vec::new(),
     };
     describe(&plugin, &component, &metrics::catalog()).unwrap().rules.into_iter().next().unwrap()
 }

@@ -246,7 +246,7 @@ typedef struct {
   uint32_t val;
 } plugin_option_u32_t;
 
-// Something that could be done. The host checks it against its own kinds (`pgsteward actions`), builds the SQL with
+// Something that could be done. The host checks it against its own kinds (`docs/reference/actions.md`), builds the SQL with
 // quoted names, and shows it; a plugin never writes SQL.
 typedef struct wire_action_t {
   // Kind: "vacuum", "drop_index", ...

@@ -34,6 +34,7 @@ fn rules(version: &str, hash: &str) -> RuleSet {
         limits: Limits::DEFAULT,
         metrics: Vec::new(),
         metrics_granted: false,
+        recorded: Vec::new(),
     };
     let loaded = setup::load_plugins(Plugins { plugins: vec![plugin(&guest, hash), plugin(&other, "o")], ..Plugins::default() });
     assert_eq!(loaded.problems, []);
