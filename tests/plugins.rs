@@ -12,6 +12,8 @@ mod example;
 mod forbidden;
 #[path = "support/guest.rs"]
 mod guest;
+#[path = "plugins/held.rs"]
+mod held;
 #[path = "plugins/place.rs"]
 mod place;
 #[path = "plugins/quarantine.rs"]

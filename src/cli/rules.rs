@@ -250,3 +250,24 @@ fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
     };
     paths.iter().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plugin_says_of_itself_cannot_steer_a_terminal() {
+        let hostile = "\u{1b}]0;pwn\u{7}\u{1b}[31m\r";
+        let meta = RuleMeta {
+            title: hostile.into(),
+            category: hostile.into(),
+            runbook: format!("Why: {hostile}\nDo: {hostile}"),
+            ..alert::rule_unevaluable()
+        };
+        let shown = show(&meta);
+        let own = |text: &str| text.matches('\u{1b}').count();
+        let plain = show(&RuleMeta { title: "t".into(), category: "c".into(), runbook: "r".into(), ..meta });
+        assert_eq!((own(&shown), shown.contains('\r'), shown.contains('\u{7}')), (own(&plain), false, false), "{shown:?}");
+        assert!(shown.contains("\nDo: "), "a runbook keeps its lines: {shown}");
+    }
+}

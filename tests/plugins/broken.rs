@@ -178,7 +178,7 @@ fn the_limits_of_the_config_hold_and_are_named() {
     let memory = "plugin `guest 1.0.0`: it wanted more than its limit `memory_bytes` of 1048576 allows".to_string();
     place.config("plugins: {use: {guest: {limits: {memory_bytes: 1MB}}}}\n");
     let check = check(&place, &CONFIG);
-    assert_eq!(check.outcome("guest_rule"), None);
+    assert_eq!(check.outcome("guest_rule").unwrap().0, "skipped");
     let told = check.unusable();
     assert!(
         told.len() == 1 && told[0].starts_with("plugin guest 1.0.0: error: ") && memory.ends_with(told[0].rsplit(": ").next().unwrap())
@@ -215,7 +215,7 @@ fn a_broken_record_is_told_by_its_name() {
     for broken in ["", "{\"id\": \"guest\"", "[]", &good.replace("\"id\": \"guest\"", "\"id\": \"../other\"")] {
         fs::write(place.shelf("guest.json"), broken).unwrap();
         let check = check(&place, &[]);
-        assert_eq!(check.outcome("guest_rule"), None);
+        assert_eq!(check.outcome("guest_rule"), Some(("skipped", "its record cannot be read; install it again")));
         let told = check.unusable();
         assert!(
             told.len() == 1 && told[0].contains("guest.json: error: it is no record of a plugin") && told[0].ends_with("install it again"),

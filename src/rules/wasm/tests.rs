@@ -140,6 +140,15 @@ fn unknown_evidence_is_none_and_an_action_acts_on_its_row() {
 }
 
 #[test]
+fn a_novel_is_cut() {
+    let long = wire::Finding { summary: "x".repeat(5_000), detail: "y".repeat(50_000), ..finding(0) };
+    let evaluation = read(said(vec![long], Vec::new()), ROWS, &[]).unwrap();
+    let found = &evaluation.findings[0];
+    assert_eq!((found.summary.chars().count(), found.detail.chars().count()), (1_001, 8_001));
+    assert!(found.summary.ends_with("x…"));
+}
+
+#[test]
 fn a_message_without_a_row_knows_settings_and_evidence_only() {
     let settings = Settings(BTreeMap::from([("most".into(), SettingValue::Number(2048.0))]));
     let defs = meta().settings;
