@@ -142,6 +142,7 @@ async fn run_tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<(), S
                 alerts.filter(|a| a.severity == severity && matches!(a.state, State::Firing | State::Recovering)).count()
             };
             let failed = done.outcomes.iter().filter(|o| matches!(o.outcome, Outcome::Error(_))).count();
+            tell_failed(target, &done);
             let cost = &done.basis.snapshot.cost;
             info!(
                 target_name = target,
@@ -167,6 +168,18 @@ async fn run_tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<(), S
         Err(problem) => {
             error!(target_name = target, problem = %super::chain(&problem), "tick not committed; the next one tries again");
             Err(problem)
+        }
+    }
+}
+
+/// A rule that begins to fail is named in the log once, with the reason; the alert about it comes when it lasts.
+fn tell_failed(target: &str, done: &super::tick::TickDone) {
+    for ended in &done.outcomes {
+        let began = || done.decision.book.rules.get(&ended.meta.id).is_some_and(|health| health.errors == 1);
+        if let Outcome::Error(reason) = &ended.outcome
+            && began()
+        {
+            warn!(target_name = target, rule = ended.meta.id, reason = crate::text::safe(reason), "a rule fails");
         }
     }
 }

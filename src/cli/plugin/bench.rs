@@ -54,9 +54,9 @@ fn measured(rule: &WasmRule, sample: &Sample, runs: usize) -> String {
         text.push_str(&format!("   {reason}\n"));
     }
     text.push_str(&format!(
-        "   {} of wall time a call (median of {runs}), {} rows, {} ns a row\n\n",
-        pgsteward_helpers::span(median),
-        rows,
+        "   {:.0} us of wall time a call (median of {runs}), {}, {} ns a row\n\n",
+        median * 1e6,
+        super::super::shared::counted(rows, "row"),
         (median * 1e9 / rows as f64).round()
     ));
     text.push_str(&show::limits(&last.used, &rule.limits()));

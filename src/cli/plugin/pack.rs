@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+use super::super::shared::show_problems;
 use super::super::term;
 use super::author;
-use crate::plugin::{BUILT, open, pack};
-
+use crate::plugin::{BUILT, pack};
+use crate::problem::Problem;
 /// Put a built plugin, its tests, README and metrics into one file
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -32,7 +33,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let packed = pack(&desk.package.component, &args.folder)?;
     let out = args.out.clone().unwrap_or_else(|| args.folder.join(format!("{}-{}.wasm", about.id, about.version)));
     std::fs::write(&out, packed).with_context(|| format!("`{}` cannot be written", out.display()))?;
-    let package = open(&out)?;
+    // Its metrics and rules together, as an operator's host will take them.
+    let whole = author::open(&out)?;
+    if whole.rules.problems.iter().any(Problem::is_error) {
+        show_problems(whole.rules.problems.iter(), &[].into());
+        std::fs::remove_file(&out).with_context(|| format!("`{}` cannot be removed", out.display()))?;
+        bail!("nothing is packed: mend what is said above");
+    }
+    let package = whole.package;
     term::out(&format!(
         "{}  {}, {}, {}, README {}\nsha256  {}\n",
         out.display(),
