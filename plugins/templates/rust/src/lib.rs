@@ -27,7 +27,7 @@ plugin! {
 /// Rows in which `live` or `changed` is unknown do not come here: pgsteward holds their alerts.
 fn judge(t: &Table, set: &Settings) -> Option<Finding> {
     // More than 100 % where rows changed more than once.
-    let share = 100.0 * t.changed / t.live.max(1.0);
+    let share = 100.0 * (t.changed / t.live.max(1.0));
     if t.live < set.min_rows || share <= set.share {
         return None;
     }
