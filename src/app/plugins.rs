@@ -10,9 +10,8 @@ use crate::config::{PluginConfig, PluginsConfig};
 use crate::model::Catalog;
 use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
 use crate::problem::Problem;
-use crate::rules::Rule;
-use crate::rules::RuleFile;
 use crate::rules::wasm::{Plugin, Stopped, describe};
+use crate::rules::{Rule, RuleFile};
 
 /// The plugins that the loader is given.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! What a plugin answered, checked and turned into an evaluation: rows into subjects, messages filled, actions held
 //! against the host's kinds, and what could not be judged held.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types as wire;
 
@@ -40,7 +40,8 @@ impl Answer<'_> {
         let mut checked = Checked::default();
         for found in said.findings {
             let row = self.row(found.row)?;
-            if unknown.is(row.unwrap_or(0)) {
+            // A rule without a frame has one row that stands for the server; in one with a frame nothing stands for it.
+            if row.or(self.frame.is_none().then_some(0)).is_some_and(|row| unknown.is(row)) {
                 continue;
             }
             let finding = self.finding(found, row, &mut checked)?;
@@ -162,7 +163,7 @@ impl Answer<'_> {
 
 /// Kinds with their parameters that were found legal in this answer: a rule says the same of a thousand rows.
 #[derive(Default)]
-struct Checked(BTreeSet<(String, BTreeMap<String, String>)>);
+struct Checked(Vec<(String, BTreeMap<String, String>)>);
 
 impl Checked {
     fn check(&mut self, request: &ActionRequest) -> Result<(), String> {
@@ -171,7 +172,7 @@ impl Checked {
         }
         request.sql()?;
         if self.0.len() < MOST_CHECKED {
-            self.0.insert((request.kind.clone(), request.params.clone()));
+            self.0.push((request.kind.clone(), request.params.clone()));
         }
         Ok(())
     }

@@ -80,6 +80,14 @@ fn a_row_with_an_unknown_required_input_is_held_whatever_the_plugin_says_of_it()
 }
 
 #[test]
+fn a_finding_about_the_whole_server_is_none_about_the_first_row() {
+    let server = wire::Finding { row: None, summary: "all is lost".into(), ..finding(0) };
+    let evaluation = read(said(vec![server], Vec::new()), &[("a", f64::NAN)], &[]).unwrap();
+    assert_eq!((evaluation.findings.len(), evaluation.unknown), (1, 1));
+    assert_eq!(evaluation.findings[0].subject, Labels::default());
+}
+
+#[test]
 fn of_two_findings_about_one_subject_the_more_severe_is_kept() {
     let worse = wire::Finding { severity: wire::Severity::Critical, ..finding(0) };
     let evaluation = read(said(vec![finding(0), worse, finding(0)], Vec::new()), ROWS, &["a"]).unwrap();
