@@ -8,7 +8,7 @@ use pgsteward_sandbox::Engine;
 use crate::collect::metrics;
 use crate::config::{PluginConfig, PluginsConfig};
 use crate::model::Catalog;
-use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
+use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, signature_of, verify};
 use crate::problem::Problem;
 use crate::rules::wasm::{Plugin, Stopped, describe};
 use crate::rules::{Rule, RuleFile};
@@ -138,7 +138,12 @@ impl<'a> Workshop<'a> {
 
     /// A plugin without a readable record does not run, but its file still says which rules hold their alerts.
     fn hold(&self, id: &str, found: &mut Plugins) {
-        let Ok(package) = crate::plugin::open(&self.shelf.file_of(id)) else { return };
+        let file = self.shelf.file_of(id);
+        let Ok(package) = crate::plugin::open(&file) else { return };
+        // Asking it what it is runs it: only if it would be let run.
+        if self.trusted(id, &package, signature_of(&file).as_deref()).is_err() {
+            return;
+        }
         let Ok(component) = self.compiled.component(&self.engine, &package) else { return };
         let plugin = plugin(&package, component.clone(), &self.config.of(id));
         let Ok(described) = describe(&plugin, &component, &metrics::catalog()) else { return };
@@ -147,15 +152,21 @@ impl<'a> Workshop<'a> {
         found.stop(&record, "its record cannot be read; install it again");
     }
 
-    fn ready(&self, record: &Record) -> Result<(Plugin, Vec<RuleFile>), PluginError> {
-        let config = self.config.of(&record.id);
-        let (package, signature) = self.shelf.open(record)?;
-        if let Some(pinned) = config.sha256.filter(|pinned| *pinned != record.sha256) {
-            return Err(PluginError::Hash { found: record.sha256.clone(), pinned });
+    /// Whether a file is the one that the config pins, and signed as it demands.
+    fn trusted(&self, id: &str, package: &Package, signature: Option<&str>) -> Result<(), PluginError> {
+        let found = &package.inspection.hash;
+        if let Some(pinned) = self.config.of(id).sha256.filter(|pinned| pinned != found) {
+            return Err(PluginError::Hash { found: found.clone(), pinned });
         }
         if !self.config.signed_by.is_empty() {
-            verify(&package.file, signature.as_deref(), &self.config.signed_by)?;
+            verify(&package.file, signature, &self.config.signed_by)?;
         }
+        Ok(())
+    }
+
+    fn ready(&self, record: &Record) -> Result<(Plugin, Vec<RuleFile>), PluginError> {
+        let (package, signature) = self.shelf.open(record)?;
+        self.trusted(&record.id, &package, signature.as_deref())?;
         let component = self.compiled.component(&self.engine, &package)?;
         let plugin =
             Plugin { source: record.source(), recorded: record.rules.clone(), ..plugin(&package, component, &self.config.of(&record.id)) };
