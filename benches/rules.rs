@@ -134,6 +134,7 @@ fn decide_config() -> DecideConfig {
         unknown_after_s: 600,
         windows: Vec::new(),
         route: Route { channels: vec!["log".into()], ..Route::default() },
+        ..DecideConfig::default()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod model;
 pub mod plugin;
 pub mod problem;
 pub mod rules;
+pub mod secret;
 pub mod store;
 pub mod text;
 pub mod yaml;

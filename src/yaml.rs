@@ -159,6 +159,8 @@ pub struct Fields<'a> {
     refused: Vec<&'static str>,
     /// Problems so far.
     pub problems: Vec<Problem>,
+    /// Where secrets are written out, so that no problem shows their lines.
+    pub secrets: Vec<Mark>,
 }
 
 impl<'a> Fields<'a> {
@@ -168,10 +170,26 @@ impl<'a> Fields<'a> {
     /// When the node is something else; `what` names what it should describe, for example `a rule`.
     pub fn open(file: &'a str, node: &'a Node, what: &str) -> Result<Self, Problem> {
         match &node.value {
-            Value::Map(entries) => Ok(Self { file, at: node.at, entries, asked: Vec::new(), refused: Vec::new(), problems: Vec::new() }),
-            Value::Null => Ok(Self { file, at: node.at, entries: &[], asked: Vec::new(), refused: Vec::new(), problems: Vec::new() }),
+            Value::Map(entries) => {
+                Ok(Self { file, at: node.at, entries, asked: Vec::new(), refused: Vec::new(), problems: Vec::new(), secrets: Vec::new() })
+            }
+            Value::Null => Ok(Self {
+                file,
+                at: node.at,
+                entries: &[],
+                asked: Vec::new(),
+                refused: Vec::new(),
+                problems: Vec::new(),
+                secrets: Vec::new(),
+            }),
             other => Err(Problem::error(file, node.at, format!("{what} must be a map, this is {}", other.kind()))),
         }
+    }
+
+    /// The file that it stands in, as the person named it.
+    #[must_use]
+    pub fn file(&self) -> &'a str {
+        self.file
     }
 
     /// Where the map begins.

@@ -325,7 +325,7 @@ fn time(at: i64) -> DateTime<Utc> {
 
 fn config(setup: &Setup, every: i64) -> DecideConfig {
     let repeat = |channel: usize| setup.repeats[channel].map(|times| (times * every) as u64);
-    let only = |name: &str, value: &str| Matchers(BTreeMap::from([(name.to_string(), vec![value.to_string()])]));
+    let only = |name: &str, value: &str| Matchers(vec![Matcher::is(name, vec![value.to_string()])]);
     let to = |channel: usize| Route { channels: vec![CHANNELS[channel].into()], repeat_s: repeat(channel), ..Route::default() };
     let pager = Route { matchers: only("severity", "critical"), go_on: true, ..to(1) };
     let time = |minutes: u32| NaiveTime::from_hms_opt(minutes / 60, minutes % 60, 0).unwrap();
@@ -348,6 +348,7 @@ fn config(setup: &Setup, every: i64) -> DecideConfig {
             .into_iter()
             .collect(),
         route: Route { routes: vec![pager, to(0)], ..Route::default() },
+        ..DecideConfig::default()
     }
 }
 

@@ -15,8 +15,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use pgsteward::clock::Clock;
-use pgsteward::deliver::channels::{KINDS, Terminal};
-use pgsteward::deliver::{Channel, DrainBudget, DrainReport, Receipt, SendError, drain};
+use pgsteward::deliver::channels::{KINDS, Means, Terminal};
+use pgsteward::deliver::{Channel, DrainBudget, DrainReport, Message, Receipt, SendError, drain};
+use pgsteward::env::Env;
 use pgsteward::model::{Book, Decision, Notice, NoticeKind, Snapshot};
 use pgsteward::store::{Store, TickCommit};
 use pgsteward::yaml::{self, Fields};
@@ -90,7 +91,7 @@ fn log_at(folder: &Path) -> Arc<dyn Channel> {
     let root = yaml::parse("c", &text).unwrap();
     let kind = KINDS.iter().find(|kind| kind.name == "log").unwrap();
     let settings = (kind.settings)("c", &mut Fields::open("c", &root, "a channel").unwrap()).unwrap();
-    Arc::from(settings.build("log", &Terminal::plain(Arc::new(Mutex::new(std::io::sink())))))
+    Arc::from(settings.build("log", &Means { terminal: Terminal::plain(Arc::new(Mutex::new(std::io::sink()))), env: Env::of([]) }))
 }
 
 /// Tells the test how far the child is.
@@ -121,14 +122,14 @@ impl Channel for Watched {
         self.inner.kind()
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice, key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>> {
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
             if self.point == Point::BeforeSend {
                 say("ready");
                 stand_still();
             }
-            let receipt = self.inner.send(notice, key).await;
-            say(if self.point == Point::AfterSend { "ready" } else { key });
+            let receipt = self.inner.send(message).await;
+            say(if self.point == Point::AfterSend { "ready" } else { &message.key });
             if self.point == Point::AfterSend {
                 stand_still();
             }

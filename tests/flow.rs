@@ -17,7 +17,7 @@ use pgsteward::app::{setup, tick_file};
 use pgsteward::calendar::Window;
 use pgsteward::clock::Clock;
 use pgsteward::collect::metrics;
-use pgsteward::deliver::{Channel, DrainBudget, Receipt, SendError, drain};
+use pgsteward::deliver::{Channel, DrainBudget, Message, Receipt, SendError, drain};
 use pgsteward::model::*;
 use pgsteward::rules::rhai::Limits;
 use pgsteward::rules::{OWN_PACK, RuleFile, RuleSet, load};
@@ -36,10 +36,11 @@ impl Channel for Memory {
         "memory"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice, _key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>> {
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let notice = &message.notices[0];
         let during = notice.began_during.as_ref().map_or(String::new(), |d| format!(" (began during {d})"));
         self.0.lock().unwrap().push(format!("{} {}: {}{during}", notice.kind, notice.severity, notice.summary));
-        Box::pin(async { Ok(Receipt("noted".into())) })
+        Box::pin(async { Ok(Receipt::new("noted")) })
     }
 }
 

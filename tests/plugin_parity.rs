@@ -138,7 +138,7 @@ fn book(frame: &Frame, every: usize) -> Book {
             "seen_at": at(0), "held": null, "suppressed_by": null, "summary": "", "detail": "", "evidence": [], "actions": [],
             "runbook": "",
         });
-        (alert, serde_json::from_value::<Alert>(text).unwrap())
+        (alert, std::sync::Arc::new(serde_json::from_value::<Alert>(text).unwrap()))
     };
     Book { alerts: (0..frame.rows).step_by(every).map(alert).collect(), ..Book::default() }
 }

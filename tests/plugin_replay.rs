@@ -59,8 +59,7 @@ impl Life {
             frames: [("tables".to_string(), reading)].into(),
             cost: Cost::default(),
         });
-        let decide =
-            DecideConfig { target, every_s: 60, dedup_s: None, unknown_after_s: 86_400, windows: Vec::new(), route: Route::default() };
+        let decide = DecideConfig { target, every_s: 60, dedup_s: None, unknown_after_s: 86_400, ..DecideConfig::default() };
         self.store.acquire_lease("shop", "me", at(self.minute), 60).unwrap();
         let book = self.store.book("shop").unwrap();
         let basis = basis(&self.store, snapshot.clone(), book, &self.rules.windows()).unwrap();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Rooms that every room may import, except the pure ones below.
-const OPEN: [&str; 7] = ["model", "calendar", "problem", "text", "yaml", "clock", "env"];
+const OPEN: [&str; 8] = ["model", "calendar", "problem", "text", "yaml", "clock", "env", "secret"];
 
 /// What a room may import.
 enum May {
@@ -25,6 +25,7 @@ const ROOMS: &[(&str, May)] = &[
     ("text", May::Only(&[])),
     ("clock", May::Only(&[])),
     ("env", May::Only(&[])),
+    ("secret", May::Only(&["env", "problem", "yaml"])),
     ("calendar", May::Only(&["problem"])),
     ("yaml", May::Only(&["model", "problem"])),
     ("model", May::Only(&["calendar", "problem"])),

@@ -11,13 +11,14 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Whether all names match. A name may stand for several things at once (`tier` is the rule's and often a label of the
-    /// target too): any of them will do.
+    /// Whether all conditions hold. A name may stand for several things at once (`tier` is the rule's and often a label of
+    /// the target too).
     pub fn match_all(&self, matchers: &Matchers) -> bool {
-        matchers.0.iter().all(|(name, values)| values.iter().any(|value| self.has(name, value)))
+        matchers.0.iter().all(|matcher| matcher.matches(&self.values(matcher.name())))
     }
 
-    fn has(&self, name: &str, value: &str) -> bool {
+    /// All that a name stands for.
+    pub fn values(&self, name: &str) -> [Option<&str>; 3] {
         let of_every_alert = match name {
             "severity" => Some(self.alert.severity.as_str()),
             "rule" => Some(self.alert.rule.as_str()),
@@ -27,6 +28,6 @@ impl Facts<'_> {
             "cluster" => self.target.cluster.as_deref(),
             _ => None,
         };
-        [of_every_alert, self.alert.labels.get(name), self.alert.subject.get(name)].contains(&Some(value))
+        [of_every_alert, self.alert.labels.get(name), self.alert.subject.get(name)]
     }
 }

@@ -17,11 +17,11 @@ pub fn fingerprint(rule: &str, target: &str, subject: &Labels) -> Fingerprint {
 }
 
 /// The key by which a receiver drops repeats of one notice. First and last notice of an episode are the same whenever they
-/// are decided; one that may come again (`Raised`, `Repeat`) is told apart by its time.
+/// are decided; one that may come again (`Raised`, `Repeat`, ...) is told apart by its time.
 pub(super) fn notice_key(episode: &str, channel: &str, kind: NoticeKind, severity: Severity, now: DateTime<Utc>) -> String {
     let at = match kind {
-        NoticeKind::Raised | NoticeKind::Repeat => now.timestamp_millis().to_string(),
         NoticeKind::Firing | NoticeKind::Resolved => String::new(),
+        _ => now.timestamp_millis().to_string(),
     };
     digest([episode, channel, kind.as_str(), severity.as_str(), at.as_str()].into_iter())
 }

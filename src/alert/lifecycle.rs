@@ -189,6 +189,11 @@ impl<'a> Turn<'a> {
             evidence: finding.evidence.clone(),
             actions: finding.actions.clone(),
             runbook: self.meta.runbook.clone(),
+            category: self.meta.category.clone(),
+            links: finding.links.clone(),
+            choices: before.map(|before| before.choices.clone()).unwrap_or_default(),
+            flap: before.map(|before| before.flap.clone()).unwrap_or_default(),
+            escalated: before.and_then(|before| before.escalated.clone()),
         }
     }
 }
@@ -274,10 +279,10 @@ mod tests {
                 world.story(steps_before);
                 let before = world.book.alerts.values().next().unwrap().clone();
                 let decision = world.tick(outcome.clone());
-                let mut after = decision.book.alerts.values().next().unwrap().clone();
+                let mut after = crate::model::Alert::clone(decision.book.alerts.values().next().unwrap());
                 assert!(said(&decision).starts_with(&format!("({why})")), "{}", said(&decision));
                 assert!(after.held.take().is_some());
-                assert_eq!(after, before);
+                assert_eq!(after, *before);
             }
         }
     }

@@ -20,6 +20,7 @@ mod testing;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -44,10 +45,7 @@ pub fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfig, now:
     for alert in book.alerts.values() {
         affairs.entry(&alert.rule).or_default().1.push(alert);
     }
-    let mut decision = Decision {
-        book: Book { version: book.version, alerts: BTreeMap::new(), rules: health, told: book.told.clone() },
-        ..Decision::default()
-    };
+    let mut decision = Decision { book: Book { alerts: BTreeMap::new(), rules: health, ..book.clone() }, ..Decision::default() };
     for (outcome, alerts) in affairs.values() {
         let lives = match outcome {
             Some(outcome) => lifecycle::advance(&turn(outcome, alerts, book, config, now), alerts),
@@ -97,7 +95,7 @@ fn settle(mut life: Life<'_>, book: &Book, config: &DecideConfig, now: DateTime<
     if life.before != Some(&life.alert) {
         decision.changed.push(fingerprint.clone());
     }
-    decision.book.alerts.insert(fingerprint, life.alert);
+    decision.book.alerts.insert(fingerprint, Arc::new(life.alert));
 }
 
 fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: DateTime<Utc>) -> Transition {
@@ -118,8 +116,6 @@ fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: Dat
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::testing::*;
     use super::*;
 

@@ -28,6 +28,10 @@ pub(super) fn of(alert: &Alert, channel: &str, kind: NoticeKind, began_during: O
         began_during,
         active_at: alert.active_at,
         at: now,
+        category: alert.category.clone(),
+        cluster: None,
+        links: alert.links.clone(),
+        ..Notice::default()
     }
 }
 

@@ -66,7 +66,7 @@ pub fn skipped(why: &str) -> Outcome {
 }
 
 pub fn matching(name: &str, value: &str) -> Matchers {
-    Matchers(BTreeMap::from([(name.into(), vec![value.into()])]))
+    Matchers(vec![crate::model::Matcher::is(name, vec![value.into()])])
 }
 
 pub struct World {
@@ -84,8 +84,8 @@ impl World {
             every_s: 60,
             dedup_s: Some(3_600),
             unknown_after_s: 600,
-            windows: vec![],
             route: Route { channels: vec!["mail".into()], ..Route::default() },
+            ..DecideConfig::default()
         };
         Self { rule: meta("dead_rows"), config, book: Book::default(), now: start() }
     }

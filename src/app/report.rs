@@ -79,7 +79,7 @@ impl Report {
             let Outcome::Ok(evaluation) = &outcome.outcome else { continue };
             rows.extend(evaluation.findings.iter().map(|finding| {
                 let fingerprint = alert::fingerprint(&outcome.meta.id, target, &finding.subject);
-                Row { meta: &outcome.meta, finding, alert: self.decision.book.alerts.get(&fingerprint) }
+                Row { meta: &outcome.meta, finding, alert: self.decision.book.alerts.get(&fingerprint).map(AsRef::as_ref) }
             }));
         }
         rows.sort_by(|a, b| order(a).cmp(&order(b)));

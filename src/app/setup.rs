@@ -14,9 +14,9 @@ use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
 use crate::config::{self, ActionsMode, Config, Schedule, StatementText, TargetConfig};
 use crate::deliver::Channel;
-use crate::deliver::channels::Terminal;
+use crate::deliver::channels::{Means, Terminal};
 use crate::env::Env;
-use crate::model::{DecideConfig, Metric, Route, Target};
+use crate::model::{DecideConfig, Flapping, Metric, Route, Target};
 use crate::problem::Problem;
 use crate::rules::rhai::Limits;
 use crate::rules::wasm::Plugin;
@@ -128,6 +128,12 @@ fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
         unknown_after_s: config.map_or(DEFAULT_UNKNOWN_AFTER_S, |c| c.unknown_after_s),
         windows: config.map(|c| c.windows.clone()).unwrap_or_default(),
         route: config.map_or_else(Route::default, |c| c.route.clone()),
+        silences: Vec::new(),
+        inhibitions: Vec::new(),
+        escalations: Vec::new(),
+        flapping: Some(Flapping::default()),
+        tell_lowered: false,
+        channels: config.map(|c| c.channels.iter().map(|(name, channel)| (name.clone(), channel.policy())).collect()).unwrap_or_default(),
     }
 }
 
@@ -232,8 +238,9 @@ pub async fn house(
     if watches.is_empty() && !config.targets.is_empty() {
         anyhow::bail!("no target can be watched; the log says why of each");
     }
+    let means = Means { terminal: terminal.clone(), env: env.clone() };
     let channels: BTreeMap<String, Arc<dyn Channel>> =
-        config.channels.iter().map(|(name, settings)| (name.clone(), Arc::from(settings.build(name, terminal)))).collect();
+        config.channels.iter().map(|(name, channel)| (name.clone(), Arc::from(channel.settings.build(name, &means)))).collect();
     let mut metrics = rules.metrics;
     apply_cadence(&mut metrics, &config.schedule.collect);
     let now = clock.now();

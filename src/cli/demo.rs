@@ -22,10 +22,11 @@ use crate::app::setup::{self, Rules};
 use crate::app::{service, tick};
 use crate::clock::Clock;
 use crate::collect::{Kept, Sample};
-use crate::deliver::channels::{self, Terminal};
+use crate::deliver::channels::{self, Means, Terminal};
 use crate::deliver::render::Look;
 use crate::demo::cluster::STEWARD;
 use crate::demo::{Cluster, Search, obtain, sick};
+use crate::env::Env;
 use crate::model::{Outcome, Route, RuleOverride, SettingValue, State};
 use crate::store::Store;
 use crate::yaml;
@@ -204,7 +205,7 @@ fn console(terminal: &Terminal) -> anyhow::Result<Arc<dyn crate::deliver::Channe
     let node = yaml::parse("demo", "{}").map_err(|p| anyhow::anyhow!("{p}"))?;
     let mut fields = yaml::Fields::open("demo", &node, "a channel").map_err(|p| anyhow::anyhow!("{p}"))?;
     let settings = (kind.settings)("demo", &mut fields).context("the console channel has settings of its own")?;
-    Ok(Arc::from(settings.build("console", terminal)))
+    Ok(Arc::from(settings.build("console", &Means { terminal: terminal.clone(), env: Env::real() })))
 }
 
 fn replay() -> anyhow::Result<ExitCode> {

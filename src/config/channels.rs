@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::checked::ChannelConfig;
 use super::desk::{Desk, choose};
 use super::source::SourceFile;
 use crate::deliver::channels::{ChannelKind, ChannelSettings, KINDS};
@@ -13,7 +14,7 @@ pub(super) fn read(
     desk: &mut Desk,
     file: &SourceFile,
     node: &Node,
-    found: &mut BTreeMap<String, ChannelSettings>,
+    found: &mut BTreeMap<String, ChannelConfig>,
     names: &mut BTreeSet<String>,
 ) {
     let Value::Map(entries) = &node.value else {
@@ -27,7 +28,7 @@ pub(super) fn read(
         }
         desk.place(format!("channels.{}", key.text), file, key.at);
         if let Some(settings) = channel(desk, file, node) {
-            found.insert(key.text.clone(), settings);
+            found.insert(key.text.clone(), ChannelConfig::of(settings));
         }
     }
 }
@@ -56,8 +57,8 @@ fn kind(name: &str) -> Option<&'static ChannelKind> {
 }
 
 /// The console, for who names no channel.
-pub(super) fn console() -> Option<ChannelSettings> {
+pub(super) fn console() -> Option<ChannelConfig> {
     let node = Node { value: Value::Null, at: Mark::default() };
     let mut fields = Fields::open("", &node, "a channel").ok()?;
-    (kind("console")?.settings)("", &mut fields)
+    (kind("console")?.settings)("", &mut fields).map(ChannelConfig::of)
 }

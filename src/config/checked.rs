@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::plugins::PluginsConfig;
-use super::secret::Secret;
-use crate::deliver::channels::ChannelSettings;
-use crate::model::{MaintenanceWindow, Route, RuleOverride, Target};
+use crate::deliver::channels::{ChannelSettings, Rate};
+use crate::model::{ChannelPolicy, MaintenanceWindow, Route, RuleOverride, Severity, Target};
 use crate::problem::{Mark, Problem};
+use crate::secret::Secret;
 
 /// All that a person configured.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Config {
     /// Which rules run, and how they are changed.
     pub rules: RulesConfig,
     /// Channels by name.
-    pub channels: BTreeMap<String, ChannelSettings>,
+    pub channels: BTreeMap<String, ChannelConfig>,
     /// The routing tree; its root names at least one channel, so no alert is without one.
     pub route: Route,
     /// Dedup window in seconds, anchored at the last delivery; 0 repeats at every tick, `None` never in an episode.
@@ -65,6 +65,42 @@ pub struct TargetConfig {
     pub databases: Databases,
     /// What watching may cost the server.
     pub budget: Budget,
+}
+
+/// A channel: what its kind wants to know, and what every channel may say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChannelConfig {
+    /// What its kind wants to know.
+    pub settings: ChannelSettings,
+    /// The channel that is told what this one cannot be told.
+    pub fallback: Option<String>,
+    /// Most messages that it is sent; `None` leaves it to its kind.
+    pub rate: Option<Rate>,
+    /// The least severity that it is told of.
+    pub severity_at_least: Option<Severity>,
+    /// Whether it is told of ends.
+    pub resolved: bool,
+}
+
+impl ChannelConfig {
+    /// A channel of which nothing more is said.
+    #[must_use]
+    pub fn of(settings: ChannelSettings) -> Self {
+        Self { settings, fallback: None, rate: None, severity_at_least: None, resolved: true }
+    }
+
+    /// What the deciding knows of it.
+    #[must_use]
+    pub fn policy(&self) -> ChannelPolicy {
+        let traits = self.settings.traits();
+        let stateful = traits.is_some_and(|traits| traits.stateful);
+        ChannelPolicy {
+            stateful,
+            reach: traits.map(|traits| traits.reach).unwrap_or_default(),
+            resolved: self.resolved || stateful,
+            severity_at_least: self.severity_at_least,
+        }
+    }
 }
 
 /// The values of `sslmode`, least strict first.

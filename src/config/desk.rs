@@ -59,7 +59,10 @@ impl Desk {
     }
 
     /// Ends a map: unknown keys become problems. Says whether all of it was understood.
-    pub fn finish(&mut self, fields: Fields<'_>) -> bool {
+    pub fn finish(&mut self, mut fields: Fields<'_>) -> bool {
+        let file = fields.file().to_string();
+        let secrets = std::mem::take(&mut fields.secrets);
+        self.secrets.extend(secrets.into_iter().map(|at| Place { file: file.clone(), at }));
         let problems = fields.finish();
         let clean = problems.is_empty();
         self.problems.extend(problems);

@@ -65,7 +65,7 @@ fn shield(desk: &mut Desk, files: &[SourceFile]) {
     let holding: BTreeSet<&str> = desk.secrets.iter().map(|place| place.file.as_str()).collect();
     let open: Vec<Problem> = files
         .iter()
-        .filter(|file| holding.contains(file.name.as_str()) && super::secret::others_may_read(&file.path))
+        .filter(|file| holding.contains(file.name.as_str()) && crate::secret::others_may_read(&file.path))
         .map(|file| {
             Problem::warning(&file.name, None, "it holds a secret, and others may read it").hint(format!("chmod 600 {}", file.name))
         })

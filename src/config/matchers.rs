@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::checked::TargetConfig;
 use super::desk::{self, Desk, choose};
 use super::source::SourceFile;
-use crate::model::{Matchers, Severity, Tier};
+use crate::model::{Matcher, Matchers, Severity, Tier};
 use crate::yaml::{Node, Value, text_of};
 
 /// Reads `match`.
@@ -33,7 +33,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[T
             check(desk, file, node, &key.text, &text, targets);
             values.push(text);
         }
-        matchers.0.insert(key.text.clone(), values);
+        matchers.0.push(Matcher::is(key.text.clone(), values));
     }
     matchers
 }

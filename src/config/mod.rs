@@ -24,7 +24,6 @@ mod plugins;
 mod routes;
 mod rules;
 mod schedule;
-mod secret;
 mod source;
 mod state_dir;
 mod targets;
@@ -32,13 +31,13 @@ mod windows;
 
 pub use alerts::DEDUP_S;
 pub use checked::{
-    ActionsMode, Budget, Config, Databases, History, Place, Places, RulesConfig, SSLMODES, Schedule, StatementText, TargetConfig,
+    ActionsMode, Budget, ChannelConfig, Config, Databases, History, Place, Places, RulesConfig, SSLMODES, Schedule, StatementText,
+    TargetConfig,
 };
 pub use example::EXAMPLE;
 pub use load::{Loaded, check, load};
 pub use notes::{Around, check_notes, machine_zone};
 pub use plugins::{PluginConfig, PluginsConfig};
 pub use rules::PACKS;
-pub use secret::{Revealed, Secret, SecretError};
 pub use source::{Source, SourceFile, read};
 pub use state_dir::{StateDirError, state_dir};

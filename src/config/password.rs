@@ -2,9 +2,9 @@
 //! as something else, so no message repeats it and the line is shown only when it is a way for certain.
 
 use super::desk::Desk;
-use super::secret::{Secret, Way, others_may_read};
 use super::source::SourceFile;
 use crate::problem::Problem;
+use crate::secret::{Secret, Way, others_may_read};
 use crate::yaml::{Key, Node, Value, text_of};
 
 const WAYS: &str = "say where it is: {file: /path}, {env: NAME} or {command: [program, argument]}";

@@ -5,11 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::channels::console;
-use super::checked::TargetConfig;
+use super::checked::{ChannelConfig, TargetConfig};
 use super::desk::{Desk, choose, shown};
 use super::matchers;
 use super::source::SourceFile;
-use crate::deliver::channels::ChannelSettings;
 use crate::model::Route;
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, text_of};
@@ -39,7 +38,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, known: &Know
 pub(super) fn without(
     desk: &mut Desk,
     first: Option<&SourceFile>,
-    channels: &mut BTreeMap<String, ChannelSettings>,
+    channels: &mut BTreeMap<String, ChannelConfig>,
     names: &BTreeSet<String>,
 ) -> Route {
     if let (Some(file), true) = (first, names.len() > 1) {

@@ -6,7 +6,7 @@ use super::checked::TargetConfig;
 use super::desk::{Desk, choose, shown};
 use super::matchers;
 use super::source::{Content, SourceFile, are_rules};
-use crate::model::{RuleOverride, SettingValue, Severity};
+use crate::model::{Matcher, RuleOverride, SettingValue, Severity};
 use crate::yaml::{Key, Node, Value, number_of, text_of};
 
 /// The packs that are shipped.
@@ -74,8 +74,8 @@ fn change(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConf
         why: fields.text("why"),
         at: Some(node.at),
     };
-    for name in change.matchers.0.keys() {
-        if ["severity", "rule", "category"].contains(&name.as_str()) {
+    for name in change.matchers.0.iter().map(Matcher::name) {
+        if ["severity", "rule", "category"].contains(&name) {
             let message = format!("an override matches targets, and `{name}` is not one of their labels");
             desk.error_hint(file, node, message, "match on target, cluster or a target's labels; name the rule with `rule`");
         }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::budget::{self, Limits};
 use super::checked::{Budget, Databases, SSLMODES, TargetConfig};
 use super::desk::{Desk, entries, shown};
-use super::secret::Secret;
 use super::source::SourceFile;
 use super::{dsn, password};
 use crate::model::{Labels, Target};
 use crate::problem::Problem;
+use crate::secret::Secret;
 use crate::yaml::{Fields, Key, Node, Value, text_of};
 
 /// What `defaults` and a target both may say.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{Channel, Receipt, SendError, retry};
+use super::{Channel, Message, Receipt, SendError, retry};
 use crate::clock::Clock;
 use crate::store::{AttemptOutcome, OutboxRow, Store, StoreError};
 use crate::text::safe;
@@ -162,7 +162,8 @@ impl Turn<'_> {
         let Some(channel) = &self.channel else {
             return Err(SendError::Permanent { detail: format!("channel `{}` is not in the config any more", self.name) });
         };
-        let sending = channel.send(&row.notice, &row.notice.key);
+        let message = Message::of(row.notice.clone());
+        let sending = channel.send(&message);
         tokio::time::timeout(SEND_TIMEOUT, sending)
             .await
             .unwrap_or_else(|_| Err(SendError::retryable(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))))
@@ -228,12 +229,12 @@ mod tests {
             "scripted"
         }
 
-        fn send<'a>(&'a self, _: &'a Notice, key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>> {
-            self.seen.lock().unwrap().push(key.into());
+        fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
+            self.seen.lock().unwrap().push(message.key.clone());
             let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Take);
             Box::pin(async move {
                 match answer {
-                    Answer::Take => Ok(Receipt("taken".into())),
+                    Answer::Take => Ok(Receipt::new("taken")),
                     Answer::Fail(error) => Err(error),
                     Answer::Hang => std::future::pending().await,
                 }
@@ -387,13 +388,13 @@ mod tests {
             "overtaken"
         }
 
-        fn send<'a>(&'a self, notice: &'a Notice, key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>> {
-            if key == "a" {
-                let row = self.0.lock().unwrap().notices_of(&notice.fingerprint.0).unwrap()[0].row;
+        fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
+            if message.key == "a" {
+                let row = self.0.lock().unwrap().notices_of(&message.notices[0].fingerprint.0).unwrap()[0].row;
                 let elsewhere = AttemptOutcome::Delivered { receipt: "by another".into() };
                 self.0.lock().unwrap().finish(row, "me", &elsewhere, at(1)).unwrap();
             }
-            Box::pin(async { Ok(Receipt("taken".into())) })
+            Box::pin(async { Ok(Receipt::new("taken")) })
         }
     }
 

@@ -15,9 +15,68 @@ mod testing;
 
 pub use drain::{DrainBudget, DrainReport, drain};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
-use crate::model::Notice;
+use crate::model::{Evidence, Notice, NoticeKind, Severity};
+
+/// What goes out to a channel at once: one notice, or several of one group, or a digest of what a rate limit would not let
+/// through one by one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Stable: the same when the same is sent again. It goes out with the message, so that a receiver can drop repeats.
+    pub key: String,
+    /// At least one; worst first, then in the order in which they were decided.
+    pub notices: Vec<Notice>,
+    /// How many more there were than a message may hold.
+    pub omitted: usize,
+    /// Whether it stands for notices that would have come one by one.
+    pub digest: bool,
+    /// What the channel kept (`Receipt::handle`) of the last message about the same episode or group: to reply to it, or to
+    /// change it in place.
+    pub previous: Option<String>,
+    /// How the measured facts went lately, for channels that draw.
+    pub trends: Vec<Trend>,
+}
+
+/// How one measured fact of a notice went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trend {
+    /// Key of the notice.
+    pub notice: String,
+    /// The fact, with its unit and limit.
+    pub fact: Evidence,
+    /// Readings, oldest first.
+    pub points: Vec<(DateTime<Utc>, f64)>,
+}
+
+impl Message {
+    /// A message of one notice.
+    #[must_use]
+    pub fn of(notice: Notice) -> Self {
+        Self { key: notice.key.clone(), notices: vec![notice], omitted: 0, digest: false, previous: None, trends: Vec::new() }
+    }
+
+    /// The notice that stands first; a message always has one.
+    #[must_use]
+    pub fn first(&self) -> Option<&Notice> {
+        self.notices.first()
+    }
+
+    /// The worst of what still goes on, else of all.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        let of = |notices: &mut dyn Iterator<Item = &Notice>| notices.map(|notice| notice.severity).max();
+        let open = of(&mut self.notices.iter().filter(|notice| notice.kind != NoticeKind::Resolved));
+        open.or_else(|| of(&mut self.notices.iter())).unwrap_or(Severity::Info)
+    }
+
+    /// Whether all of it is over.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        self.notices.iter().all(|notice| notice.kind == NoticeKind::Resolved)
+    }
+}
 
 /// A way to tell somebody.
 pub trait Channel: Send + Sync {
@@ -27,14 +86,26 @@ pub trait Channel: Send + Sync {
     /// Its kind, one of `channels::KINDS`.
     fn kind(&self) -> &'static str;
 
-    /// Tells one notice once. `key` is the same when the same notice is told again; it goes out with the notice, so that
-    /// a receiver can drop repeats. May be dropped half-way when it takes too long.
-    fn send<'a>(&'a self, notice: &'a Notice, key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>>;
+    /// Sends one message once. It never loops and never tries again. May be dropped half-way when it takes too long.
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>>;
 }
 
-/// What a channel answered, kept with the notice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt(pub String);
+/// What a channel answered, kept with the notices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// For a person: `250 accepted`, `202, incident key ...`.
+    pub text: String,
+    /// What the channel wants to be given as `Message::previous` next time.
+    pub handle: Option<String>,
+}
+
+impl Receipt {
+    /// A receipt without a handle.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), handle: None }
+    }
+}
 
 /// Why a notice could not be told, by what can be done about it. Details are fragments without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -79,6 +79,7 @@ fn heading(notice: &Notice, look: Look) -> String {
         NoticeKind::Raised => parts.push("now worse".into()),
         NoticeKind::Repeat => parts.push("still firing".into()),
         NoticeKind::Firing | NoticeKind::Resolved => {}
+        other => parts.push(other.to_string()),
     }
     parts.retain(|part| !part.is_empty());
     parts.push(notice.at.format("%Y-%m-%dT%H:%M:%SZ").to_string());

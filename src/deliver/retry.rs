@@ -40,7 +40,7 @@ pub fn deadline_s(severity: Severity) -> i64 {
 #[must_use]
 pub fn settle(row: &OutboxRow, result: Result<Receipt, SendError>, now: DateTime<Utc>, seed: u64) -> AttemptOutcome {
     match result {
-        Ok(Receipt(receipt)) => AttemptOutcome::Delivered { receipt: told(&receipt) },
+        Ok(receipt) => AttemptOutcome::Delivered { receipt: told(&receipt.text) },
         Err(SendError::Permanent { detail }) => AttemptOutcome::Dead { error: told(&detail) },
         Err(SendError::Auth { detail }) => AttemptOutcome::Retry { at: after(now, LONGEST_MS), error: told(&detail) },
         Err(SendError::Retryable { detail, after_s }) => {
@@ -138,7 +138,7 @@ mod tests {
             AttemptOutcome::Retry { at: at(5 * 3_600 + 300), error: "token refused".into() }
         );
         assert_eq!(end(SendError::retryable("503")), AttemptOutcome::Dead { error: "given up after 9 attempts in 4h: 503".into() });
-        assert_eq!(settle(&row(Severity::Info, 1), Ok(Receipt("r1".into())), at(0), 0), AttemptOutcome::Delivered { receipt: "r1".into() });
+        assert_eq!(settle(&row(Severity::Info, 1), Ok(Receipt::new("r1")), at(0), 0), AttemptOutcome::Delivered { receipt: "r1".into() });
     }
 
     #[test]

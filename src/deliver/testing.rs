@@ -35,6 +35,8 @@ pub fn notice(key: &str) -> Notice {
         began_during: None,
         active_at: at(0),
         at: at(600),
+        category: "vacuum".into(),
+        ..Notice::default()
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionRequest, Evidence, Labels, NoticeKind, Severity, Tier};
+use super::{Ack, ActionRequest, Evidence, Labels, Link, NoticeKind, Reason, Severity, Silence, Tier};
 
 /// Who an alert is: a hash of rule id, target and subject. Made by `alert::fingerprint`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(pub String);
 
@@ -20,10 +21,11 @@ impl fmt::Display for Fingerprint {
 }
 
 /// Where an alert stands in its life. Inactive and resolved alerts are not in the book.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// There is no finding.
+    #[default]
     Inactive,
     /// There is a finding, not yet for as long as the rule's `for`.
     Pending,
@@ -56,7 +58,7 @@ impl fmt::Display for State {
 }
 
 /// A finding with a life.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Who.
     pub fingerprint: Fingerprint,
@@ -100,6 +102,51 @@ pub struct Alert {
     pub actions: Vec<ActionRequest>,
     /// What to do.
     pub runbook: String,
+    /// Area of its rule; empty in books of earlier builds.
+    #[serde(default)]
+    pub category: String,
+    /// Where to read on, by the latest finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// The latest choice about each channel, so that only a change of it is written down; about no channel under an empty
+    /// name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub choices: BTreeMap<String, (bool, Reason)>,
+    /// How it comes and goes.
+    #[serde(default, skip_serializing_if = "Flap::is_calm")]
+    pub flap: Flap,
+    /// How far its escalation is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
+}
+
+/// How a subject comes and goes, told apart by the number of its rule's evaluation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Flap {
+    /// Evaluations at which it came or went, oldest first; only the latest that count.
+    pub changes: Vec<u64>,
+    /// Since when it flaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+}
+
+impl Flap {
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.changes.is_empty() && self.since.is_none()
+    }
+}
+
+/// How far the escalation of an alert is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Escalated {
+    /// When the first notice was delivered, moved on over times in which notices were kept back.
+    pub since: Option<DateTime<Utc>>,
+    /// Since when its clock stands still, if it does.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Steps taken, by name of the escalation.
+    pub steps: BTreeMap<String, usize>,
 }
 
 /// How one rule fares on one target over time.
@@ -113,6 +160,9 @@ pub struct RuleHealth {
     pub reason: String,
     /// Errors in a row.
     pub errors: u32,
+    /// Times that it came to an end; what flapping is counted in.
+    #[serde(default)]
+    pub evaluations: u64,
     /// When the latest of them was, and the hash of the rule that it was of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<(DateTime<Utc>, String)>,
@@ -146,15 +196,51 @@ pub struct Told {
     pub delivered_at: Option<DateTime<Utc>>,
 }
 
+/// How a channel fares, from the store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChannelHealth {
+    /// Since when it is not used, because the receiver refuses our login; somebody has to mend it.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Since when nothing has gone through, although it was tried.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// The latest error; empty when all is well.
+    pub error: String,
+    /// Notices that wait for it.
+    pub waiting: u64,
+    /// Notices that were given up in the last day.
+    pub dead: u64,
+}
+
+/// An alert of another target, as far as it may inhibit one of this.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// Who.
+    pub fingerprint: Fingerprint,
+    /// All that matchers see of it: its labels and subject, and the names that every alert has.
+    pub labels: Labels,
+}
+
 /// All that is known of one target's alerts between two ticks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     /// Counts commits; a commit made from an older version is refused.
     pub version: u64,
-    /// Living alerts.
-    pub alerts: BTreeMap<Fingerprint, Alert>,
+    /// Living alerts; shared, since from tick to tick most stay as they are.
+    pub alerts: BTreeMap<Fingerprint, Arc<Alert>>,
     /// Rule health by rule id.
     pub rules: BTreeMap<String, RuleHealth>,
     /// What each channel was last told, by alert and channel name. Failed notices are not here.
     pub told: BTreeMap<Fingerprint, BTreeMap<String, Told>>,
+    /// Acknowledgements of living episodes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub acks: BTreeMap<Fingerprint, Ack>,
+    /// Silences that people made and that have not ended, all targets'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silences: Vec<Silence>,
+    /// Firing alerts of other targets that some inhibition may be about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
+    /// How subjects without a living alert came and went lately.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flaps: BTreeMap<Fingerprint, Flap>,
 }

@@ -80,6 +80,74 @@ pub enum Reason {
     },
     /// No route leads to a channel.
     NotRouted,
+    /// A silence keeps the notice back.
+    Silenced {
+        /// Its id.
+        id: String,
+        /// Who made it.
+        author: String,
+        /// When it ends.
+        until: DateTime<Utc>,
+    },
+    /// Another alert keeps the notice back.
+    Inhibited {
+        /// Name of the inhibition.
+        name: String,
+        /// Rule and target of the other alert.
+        by: String,
+    },
+    /// Somebody has acknowledged it, so nothing is repeated.
+    Acked {
+        /// Who.
+        who: String,
+        /// When that runs out, if it does.
+        until: Option<DateTime<Utc>>,
+    },
+    /// It comes and goes; nothing is told until it settles.
+    Flapping {
+        /// Weighted share of changes among its last evaluations, in whole per cent.
+        percent: u32,
+    },
+    /// It has stopped coming and going.
+    Settled,
+    /// Severity fell since the channel was last told.
+    Lowered {
+        /// What the channel knows.
+        from: Severity,
+    },
+    /// Its acknowledgement is told to the channel, or written down.
+    Acknowledged {
+        /// Who.
+        who: String,
+    },
+    /// Its acknowledgement has ended.
+    AckEnded {
+        /// Why.
+        detail: String,
+    },
+    /// It went on for that long and nobody acknowledged it.
+    Escalated {
+        /// Name of the escalation.
+        name: String,
+        /// Seconds.
+        after_s: u64,
+    },
+    /// The channel is told of nothing that mild.
+    TooMild {
+        /// What it is told of at least.
+        at_least: Severity,
+    },
+    /// The rule's `action` word does not reach that far.
+    OutOfReach {
+        /// The word.
+        action: String,
+    },
+    /// The channel is not told of ends.
+    EndsNotTold,
+    /// A silence ended because the last alert that it kept back is over.
+    LastOfSilence,
+    /// Its target is gone from the config.
+    TargetRemoved,
 }
 
 impl fmt::Display for Reason {
@@ -107,6 +175,23 @@ impl fmt::Display for Reason {
             Self::NeverTold => write!(f, "the channel was never told of the firing"),
             Self::Window { name, until } => write!(f, "maintenance window `{name}` until {}", until.format("%Y-%m-%d %H:%MZ")),
             Self::NotRouted => write!(f, "no route leads to a channel"),
+            Self::Silenced { id, author, until } => {
+                write!(f, "silence {id} by {author} until {}", until.format("%Y-%m-%d %H:%MZ"))
+            }
+            Self::Inhibited { name, by } => write!(f, "inhibited by {by} (`{name}`)"),
+            Self::Acked { who, until: None } => write!(f, "acknowledged by {who}"),
+            Self::Acked { who, until: Some(until) } => write!(f, "acknowledged by {who} until {}", until.format("%Y-%m-%d %H:%MZ")),
+            Self::Flapping { percent } => write!(f, "flapping: {percent} % of its last evaluations changed it"),
+            Self::Settled => write!(f, "it has settled"),
+            Self::Lowered { from } => write!(f, "severity fell from {from}"),
+            Self::Acknowledged { who } => write!(f, "{who} has acknowledged it"),
+            Self::AckEnded { detail } => write!(f, "the acknowledgement has ended: {detail}"),
+            Self::Escalated { name, after_s } => write!(f, "not acknowledged for {} (`{name}`)", span(after_s)),
+            Self::TooMild { at_least } => write!(f, "the channel is told of {at_least} and worse"),
+            Self::OutOfReach { action } => write!(f, "the rule's `action: {action}` does not reach this channel"),
+            Self::EndsNotTold => write!(f, "the channel is not told of ends"),
+            Self::LastOfSilence => write!(f, "the last alert that it kept back is over"),
+            Self::TargetRemoved => write!(f, "its target was removed from the config"),
         }
     }
 }
@@ -165,6 +250,12 @@ pub struct Decision {
     pub transitions: Vec<Transition>,
     /// What channels are to be told.
     pub notices: Vec<Notice>,
-    /// Why each notice was or was not made.
+    /// Why each notice was or was not made, where that has changed since the last tick.
     pub records: Vec<DecisionRecord>,
+    /// Acknowledgements that ended, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_acks: Vec<(Fingerprint, Reason)>,
+    /// Silences that ended before their time, by id, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_silences: Vec<(String, Reason)>,
 }

@@ -14,28 +14,34 @@ pub mod decision;
 pub mod finding;
 pub mod frame;
 pub mod labels;
+pub mod matcher;
 pub mod metric;
 pub mod notice;
 pub mod policy;
 pub mod rule;
 pub mod severity;
+pub mod silence;
 pub mod snapshot;
 pub mod target;
 pub mod tick;
 
 pub use action::{ActionKind, ActionRequest};
-pub use alert::{Alert, Book, Fingerprint, RuleHealth, State, Told};
+pub use alert::{Alert, Book, ChannelHealth, Elsewhere, Escalated, Fingerprint, Flap, RuleHealth, State, Told};
 pub use changes::{ChangeState, Changes, FrameChanges};
 pub use column::{ColumnDef, ColumnKind, Sensitivity, Unit};
 pub use decision::{Decision, DecisionRecord, Reason, Transition};
 pub use finding::{Evidence, Finding, Link};
 pub use frame::{Catalog, ColumnData, Coverage, Frame, FrameDef, TextColumn};
 pub use labels::Labels;
+pub use matcher::{Matcher, Matchers, Op};
 pub use metric::{CostClass, Metric, Need, Role, Scope};
-pub use notice::{Notice, NoticeKind};
-pub use policy::{DecideConfig, MaintenanceWindow, Matchers, Route, RuleOverride};
+pub use notice::{Group, Notice, NoticeKind};
+pub use policy::{
+    ChannelPolicy, DecideConfig, Escalation, EscalationStep, Flapping, Inhibition, MaintenanceWindow, Reach, Route, RuleOverride,
+};
 pub use rule::{Evaluation, Held, Input, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, SettingDef, SettingValue, Settings, Tier};
 pub use severity::Severity;
+pub use silence::{Ack, AckMode, Silence};
 pub use snapshot::{Cost, Missing, MissingReason, Reading, Server, Snapshot};
 pub use target::Target;
 pub use tick::Tick;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Changes, Finding, Frame, Labels, Missing, Severity, Snapshot, Unit};
 
 /// How urgent the rule's findings are for a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Wakes somebody.
@@ -18,6 +18,7 @@ pub enum Tier {
     /// Waits for working hours.
     Ticket,
     /// Stands in the report.
+    #[default]
     Advice,
 }
 

@@ -142,7 +142,8 @@ pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfi
         let Outcome::Ok(evaluation) = outcome else { continue };
         decision.book.rules.entry(meta.id.clone()).or_default().last_ok = Some(now);
         for finding in &evaluation.findings {
-            let alert = decision.book.alerts.entry(fingerprint(&finding.subject)).or_insert_with(|| born(meta, finding, now));
+            let alert = decision.book.alerts.entry(fingerprint(&finding.subject)).or_insert_with(|| Arc::new(born(meta, finding, now)));
+            let alert = Arc::make_mut(alert);
             alert.recovering_at = None;
             let lasted = (now - alert.active_at).num_seconds() >= meta.for_s as i64;
             let firing = lasted && alert.state == State::Pending;
@@ -157,7 +158,7 @@ pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfi
         };
         let gone: Vec<Fingerprint> = decision.book.alerts.values().filter(|a| !stays(a)).map(|a| a.fingerprint.clone()).collect();
         for fingerprint in gone {
-            let Some(alert) = decision.book.alerts.get_mut(&fingerprint) else { continue };
+            let Some(alert) = decision.book.alerts.get_mut(&fingerprint).map(Arc::make_mut) else { continue };
             let since = *alert.recovering_at.get_or_insert(now);
             if alert.state != State::Pending && (now - since).num_seconds() < meta.keep_firing_for_s as i64 {
                 alert.state = State::Recovering;
@@ -200,7 +201,7 @@ fn born(meta: &RuleMeta, finding: &Finding, now: DateTime<Utc>) -> Alert {
         detail: String::new(),
         evidence: Vec::new(),
         actions: Vec::new(),
-        runbook: String::new(),
+        ..Alert::default()
     }
 }
 
@@ -226,6 +227,7 @@ fn notice(alert: &Alert, kind: NoticeKind, config: &DecideConfig, now: DateTime<
         began_during: None,
         active_at: alert.active_at,
         at: now,
+        ..Notice::default()
     }
 }
 

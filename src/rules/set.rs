@@ -277,7 +277,7 @@ impl Subjects {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Coverage, Matchers, RuleHealth, SettingDef, SettingValue, Unit};
+    use crate::model::{Coverage, Matcher, Matchers, RuleHealth, SettingDef, SettingValue, Unit};
     use crate::rules::check_overrides;
     use crate::rules::fixtures::{at, catalog, meta, tables};
 
@@ -389,8 +389,8 @@ mod tests {
     #[test]
     fn the_first_override_of_a_key_wins_and_only_on_its_targets() {
         let set = set(&["linty", "works"]);
-        let elsewhere = RuleOverride { matchers: Matchers(BTreeMap::from([("tier".into(), vec!["dev".into()])])), ..factor(None, 9.0) };
-        let here = RuleOverride { matchers: Matchers(BTreeMap::from([("target".into(), vec!["orders-1".into()])])), ..factor(None, 4.0) };
+        let elsewhere = RuleOverride { matchers: Matchers(vec![Matcher::is("tier", vec!["dev".into()])]), ..factor(None, 9.0) };
+        let here = RuleOverride { matchers: Matchers(vec![Matcher::is("target", vec!["orders-1".into()])]), ..factor(None, 4.0) };
         let on = RuleOverride { enabled: Some(true), severity_at_most: Some(Severity::Info), ..over(Some("linty")) };
         let off = RuleOverride { enabled: Some(false), why: Some("DBA-311".into()), ..over(Some("works")) };
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The alert book of each target: living alerts, rule health, and what channels were told of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -20,9 +21,10 @@ impl Store {
         let Some((version, rules)) = found else { return Ok(Book::default()) };
         Ok(Book {
             version: version.unsigned_abs(),
-            alerts: alerts(&view, Some(target))?.into_iter().map(|alert| (alert.fingerprint.clone(), alert)).collect(),
+            alerts: alerts(&view, Some(target))?.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect(),
             rules: from_json("the rule health", &rules).unwrap_or_default(),
             told: told(&view, target)?,
+            ..Book::default()
         })
     }
 
@@ -128,7 +130,7 @@ mod tests {
         store.commit_simply(&snapshot(60, &[]), &after).unwrap();
         let book = other.book("shop").unwrap();
         assert_eq!(book.version, 2);
-        assert_eq!(book.alerts.values().collect::<Vec<_>>(), [&worse]);
+        assert_eq!(book.alerts.values().map(AsRef::as_ref).collect::<Vec<_>>(), [&worse]);
         assert!(book.rules.is_empty(), "the rule is gone from the rule set");
         assert_eq!(other.book("unknown").unwrap(), Book::default());
         assert_eq!(other.alerts(None).unwrap(), [worse]);

@@ -67,7 +67,7 @@ pub fn alert(name: &str, episode: &str) -> Alert {
         detail: String::new(),
         evidence: vec![],
         actions: vec![],
-        runbook: String::new(),
+        ..Alert::default()
     }
 }
 
@@ -94,13 +94,14 @@ pub fn notice(key: &str, alert: &Alert, channel: &str, kind: NoticeKind) -> Noti
         began_during: None,
         active_at: alert.active_at,
         at: alert.active_at,
+        ..Notice::default()
     }
 }
 
 /// A decision that leaves exactly these alerts new or changed, and tells these notices.
 pub fn decision(alerts: &[Alert], notices: &[Notice]) -> Decision {
     Decision {
-        book: Book { alerts: alerts.iter().map(|a| (a.fingerprint.clone(), a.clone())).collect(), ..Book::default() },
+        book: Book { alerts: alerts.iter().map(|a| (a.fingerprint.clone(), Arc::new(a.clone()))).collect(), ..Book::default() },
         changed: alerts.iter().map(|a| a.fingerprint.clone()).collect(),
         notices: notices.to_vec(),
         ..Decision::default()

@@ -15,8 +15,8 @@ use crate::app::setup;
 use crate::clock::Clock;
 use crate::collect::Sample;
 use crate::model::{
-    ActionRequest, Book, Cost, DecideConfig, Evaluation, Evidence, Finding, Missing, MissingReason, Outcome, Route, RuleMeta, RuleOutcome,
-    Server, Severity, Snapshot, Target, Tier, Unit,
+    ActionRequest, Book, Cost, DecideConfig, Evaluation, Evidence, Finding, Missing, MissingReason, Outcome, RuleMeta, RuleOutcome, Server,
+    Severity, Snapshot, Target, Tier, Unit,
 };
 
 fn now() -> DateTime<Utc> {
@@ -77,14 +77,8 @@ fn missing(frame: &str, missing: Missing) -> Outcome {
 /// A report of these outcomes, decided as a first look decides.
 fn report(name: &str, server: Option<Server>, outcomes: Vec<(RuleMeta, Outcome)>) -> Report {
     let target = Target { name: name.into(), ..Target::default() };
-    let config = DecideConfig {
-        target: target.clone(),
-        every_s: 60,
-        dedup_s: Some(3_600),
-        unknown_after_s: 600,
-        windows: vec![],
-        route: Route::default(),
-    };
+    let config =
+        DecideConfig { target: target.clone(), every_s: 60, dedup_s: Some(3_600), unknown_after_s: 600, ..DecideConfig::default() };
     let outcomes: Vec<RuleOutcome> = outcomes.into_iter().map(|(meta, outcome)| RuleOutcome { meta: Arc::new(meta), outcome }).collect();
     let snapshot = Snapshot {
         form: Snapshot::FORM,

@@ -76,7 +76,7 @@ fn no_secret_is_in_anything_that_can_be_shown() {
     // The well one is a config all the same: a password in a connection string is only a warning.
     let one = loaded("targets: [{name: a, dsn: 'host=a password=hunter2'}]").config.unwrap();
     assert_eq!(one.targets[0].dsn, "host=a");
-    assert!(one.targets[0].password.as_ref().is_some_and(crate::config::Secret::is_plain));
+    assert!(one.targets[0].password.as_ref().is_some_and(crate::secret::Secret::is_plain));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn every_kind_of_channel_reads_its_own_example() {
         let text = format!("channels:\n  it:\n    {}\n", kind.example.trim_end().replace('\n', "\n    "));
         let loaded = loaded(&text);
         assert_eq!(loaded.problems, [], "{text}");
-        assert_eq!(loaded.config.unwrap().channels["it"].kind(), kind.name);
+        assert_eq!(loaded.config.unwrap().channels["it"].settings.kind(), kind.name);
     }
     assert_eq!(
         lines("channels:\n  a: {kind: log, rotat: 1MB}\n  b: {file: x}\n  c: {kind: [log]}\nroutes: {channel: a}\n"),

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use super::super::testing::{hostile_notice, notice};
-use super::{Channel, ChannelSettings, KINDS, SendError, Terminal};
+use super::{Channel, ChannelSettings, KINDS, Means, SendError, Terminal};
+use crate::deliver::Message;
+use crate::env::Env;
 use crate::text::safe;
 use crate::yaml::{self, Fields};
 
@@ -24,10 +26,11 @@ fn cases() -> Vec<Case> {
 fn case(kind: &'static str) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let screen = Arc::new(Mutex::new(Vec::<u8>::new()));
-    let terminal = Terminal::plain(screen.clone());
-    let cut_off = Terminal::plain(Arc::new(Mutex::new(CutOff)));
+    let means = |terminal| Means { terminal, env: Env::of([]) };
+    let terminal = means(Terminal::plain(screen.clone()));
+    let cut_off = means(Terminal::plain(Arc::new(Mutex::new(CutOff))));
     let file = folder.path().join("a.jsonl");
-    let build = |yaml: &str, terminal: &Terminal| settings(kind, yaml).build("a channel", terminal);
+    let build = |yaml: &str, means: &Means| settings(kind, yaml).build("a channel", means);
     let (works, broken, output): (_, _, Box<dyn Fn() -> String>) = match kind {
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
@@ -88,7 +91,7 @@ async fn a_channel_knows_its_name_and_kind() {
 #[tokio::test]
 async fn nothing_that_a_database_wrote_gives_orders_to_the_reader() {
     for case in cases() {
-        case.works.send(&hostile_notice("k1"), "k1").await.unwrap();
+        case.works.send(&Message::of(hostile_notice("k1"))).await.unwrap();
         let output = (case.output)();
         for line in output.lines() {
             assert_eq!(safe(line), line, "{}", case.kind);
@@ -102,8 +105,8 @@ async fn nothing_that_a_database_wrote_gives_orders_to_the_reader() {
 async fn the_key_goes_out_with_every_notice_and_stays_the_same() {
     for case in cases() {
         for key in ["key-of-one", "key-of-two", "key-of-two"] {
-            let receipt = case.works.send(&notice(key), key).await.unwrap();
-            assert!(!receipt.0.is_empty());
+            let receipt = case.works.send(&Message::of(notice(key))).await.unwrap();
+            assert!(!receipt.text.is_empty());
         }
         let output = (case.output)();
         assert_eq!((output.matches("key-of-one").count(), output.matches("key-of-two").count()), (1, 2), "{}", case.kind);
@@ -113,7 +116,7 @@ async fn the_key_goes_out_with_every_notice_and_stays_the_same() {
 #[tokio::test]
 async fn a_broken_receiver_is_a_classed_error_of_one_line() {
     for case in cases() {
-        let error = case.broken.send(&notice("k1"), "k1").await.unwrap_err();
+        let error = case.broken.send(&Message::of(notice("k1"))).await.unwrap_err();
         assert!(matches!(error, SendError::Retryable { after_s: None, .. }), "{}: {error:?}", case.kind);
         assert_eq!(error.to_string().lines().count(), 1);
         assert!(error.to_string().starts_with("the "), "{error}");
@@ -126,7 +129,7 @@ async fn the_largest_notice_goes_through() {
         let mut large = notice("k1");
         large.detail = "word\n".repeat(200_000);
         large.summary = "s".repeat(1_000_000);
-        case.works.send(&large, "k1").await.unwrap();
+        case.works.send(&Message::of(large)).await.unwrap();
         assert!((case.output)().contains("k1"), "{}", case.kind);
     }
 }

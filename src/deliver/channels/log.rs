@@ -13,9 +13,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{ChannelKind, ChannelSettings, Settings, Terminal, blocking};
-use crate::deliver::{Channel, Receipt, SendError, render};
-use crate::model::Notice;
+use super::{ChannelKind, ChannelSettings, Means, Settings, Traits, blocking};
+use crate::deliver::{Channel, Message, Receipt, SendError, render};
+use crate::model::Reach;
 use crate::problem::Problem;
 use crate::yaml::{Fields, number_of, text_of};
 
@@ -23,6 +23,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     name: "log",
     doc: "appends notices to a file as lines of JSON, for programs",
     example: "kind: log\nfile: /var/log/pgsteward/alerts.jsonl   # its folder must be there\nrotate: 50MB                            # when it would grow beyond this it becomes alerts.jsonl.1\nkeep: 5                                 # older files: .1 to .5\n",
+    traits: Traits { stateful: false, reach: Reach::Record, most: 64, digest: false, rate: None, draws: false },
     settings,
 };
 
@@ -76,7 +77,7 @@ impl Settings for LogSettings {
         serde_json::json!(self)
     }
 
-    fn build(&self, name: &str, _: &Terminal) -> Box<dyn Channel> {
+    fn build(&self, name: &str, _: &Means) -> Box<dyn Channel> {
         Box::new(Log { name: name.into(), settings: self.clone() })
     }
 }
@@ -95,13 +96,13 @@ impl Channel for Log {
         KIND.name
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice, key: &'a str) -> BoxFuture<'a, Result<Receipt, SendError>> {
-        let line = render::json_line(notice, key);
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let lines: Result<Vec<String>, _> = message.notices.iter().map(|notice| render::json_line(notice, &notice.key)).collect();
         let settings = self.settings.clone();
         Box::pin(blocking(move || {
-            let line = line.map_err(|e| SendError::Permanent { detail: format!("the notice has no JSON form: {e}") })?;
-            let end = append(&settings, &line).map_err(|e| explain(&settings.file, &e))?;
-            Ok(Receipt(format!("{} up to byte {end}", settings.file.display())))
+            let lines = lines.map_err(|e| SendError::Permanent { detail: format!("the notice has no JSON form: {e}") })?;
+            let end = append(&settings, &lines.join("\n")).map_err(|e| explain(&settings.file, &e))?;
+            Ok(Receipt::new(format!("{} up to byte {end}", settings.file.display())))
         }))
     }
 }

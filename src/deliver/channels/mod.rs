@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use super::render::Look;
 use super::{Channel, SendError};
+use crate::env::Env;
+use crate::model::Reach;
 use crate::yaml::Fields;
 
 /// One kind of channel.
@@ -24,8 +26,36 @@ pub struct ChannelKind {
     pub doc: &'static str,
     /// A complete setting in YAML.
     pub example: &'static str,
+    /// What all channels of the kind have in common.
+    pub traits: Traits,
     /// Takes the kind's own keys from a channel's map in that file and notes what is wrong with them.
     pub settings: fn(file: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings>,
+}
+
+/// What is true of every channel of a kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Traits {
+    /// Whether the receiver keeps incidents open until it hears of the end.
+    pub stateful: bool,
+    /// How far it reaches into somebody's day.
+    pub reach: Reach,
+    /// Most notices in one message; 1 for receivers that know single alerts only.
+    pub most: usize,
+    /// Whether a digest makes sense to the receiver; otherwise what is over the rate waits.
+    pub digest: bool,
+    /// Messages that its receiver takes where the config does not say.
+    pub rate: Option<Rate>,
+    /// Whether it draws how measured facts went.
+    pub draws: bool,
+}
+
+/// At most so many messages in so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rate {
+    /// Messages.
+    pub count: u32,
+    /// Seconds.
+    pub per_s: u32,
 }
 
 /// All kinds.
@@ -39,7 +69,7 @@ pub struct ChannelSettings(Arc<dyn Settings>);
 trait Settings: Send + Sync {
     fn kind(&self) -> &'static str;
     fn json(&self) -> serde_json::Value;
-    fn build(&self, name: &str, terminal: &Terminal) -> Box<dyn Channel>;
+    fn build(&self, name: &str, means: &Means) -> Box<dyn Channel>;
 }
 
 impl ChannelSettings {
@@ -49,10 +79,16 @@ impl ChannelSettings {
         self.0.kind()
     }
 
-    /// The channel of that name. Opens nothing yet; `terminal` is for kinds that write to one.
+    /// The kind.
     #[must_use]
-    pub fn build(&self, name: &str, terminal: &Terminal) -> Box<dyn Channel> {
-        self.0.build(name, terminal)
+    pub fn traits(&self) -> Option<&'static Traits> {
+        KINDS.iter().find(|kind| kind.name == self.kind()).map(|kind| &kind.traits)
+    }
+
+    /// The channel of that name. Opens nothing and reads no secret yet.
+    #[must_use]
+    pub fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
+        self.0.build(name, means)
     }
 }
 
@@ -76,6 +112,15 @@ impl PartialEq for ChannelSettings {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.0.json() == other.0.json()
     }
+}
+
+/// What channels are built with.
+#[derive(Clone)]
+pub struct Means {
+    /// For kinds that write to a terminal.
+    pub terminal: Terminal,
+    /// Where secrets and proxies may be.
+    pub env: Env,
 }
 
 /// Where people read, and how.

@@ -39,8 +39,8 @@ fn play(bench: &Bench<'_>, case: &Case, series: &Series) -> Result<Vec<Step>, Ve
         every_s: case.every_s,
         dedup_s: Some(3600),
         unknown_after_s: UNKNOWN_AFTER_S,
-        windows: Vec::new(),
         route: Route { channels: vec![CHANNEL.into()], ..Route::default() },
+        ..DecideConfig::default()
     };
     let mut book = Book::default();
     let mut earlier: Frames = stage.earlier(start());
@@ -111,7 +111,7 @@ fn is_meant(name: Option<&String>, subject: &Labels) -> bool {
 fn states(want: &Expected, steps: &[Step]) -> Option<String> {
     let name = want.name.as_ref();
     let state = |step: &Step| {
-        let living: Option<&Alert> = step.decision.book.alerts.values().find(|alert| is_meant(name, &alert.subject));
+        let living: Option<&std::sync::Arc<Alert>> = step.decision.book.alerts.values().find(|alert| is_meant(name, &alert.subject));
         let ended = || step.decision.transitions.iter().any(|t| t.to == State::Resolved && is_meant(name, &t.subject));
         match living {
             Some(alert) => alert.state.to_string(),

@@ -2,7 +2,7 @@
 //!
 //! A `Secret` is only the way to the value, so a config can be checked, shown and reloaded without it. The value is read
 //! at each use, so that a rotated password needs no restart. Neither type prints what it holds, and no error quotes it;
-//! a command's own error output is dropped for the same reason.
+//! a command's own error output is dropped for the same reason. Open to every room: targets and channels have secrets.
 
 use std::fmt;
 use std::io::Read;
@@ -13,7 +13,11 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
+use serde::{Serialize, Serializer};
+
 use crate::env::Env;
+use crate::problem::Problem;
+use crate::yaml::{Fields, Key, Node, Value, text_of};
 
 /// Longest secret in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -22,13 +26,18 @@ pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way to a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub(super) Way);
+pub struct Secret(pub Way);
 
+/// How to get at it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
+    /// It stands in the config itself.
     Plain(String),
+    /// The content of a file.
     File(PathBuf),
+    /// An environment variable.
     Env(String),
+    /// What a command writes: program and arguments, no shell.
     Command(Vec<String>),
 }
 
@@ -87,6 +96,49 @@ impl Secret {
         }
     }
 
+    /// Takes the key of a channel's or target's map: `{file: ..}`, `{env: ..}`, `{command: [..]}` or, with a warning, the plain
+    /// value, whose place is noted in `fields` so that no problem shows its line.
+    pub fn take(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
+        let node = fields.node(key)?;
+        match &node.value {
+            Value::Map(entries) => Self::way(fields, key, node, entries),
+            Value::Text(text) if !text.is_empty() => {
+                fields.secrets.push(node.at);
+                let hint = "keep it elsewhere: {file: /path}, {env: NAME} or {command: [program, argument]}";
+                let problem = Problem::warning(fields.file(), node.at, format!("`{key}` is written out in the config"));
+                fields.problems.push(problem.hint(hint));
+                Some(Self::plain(text))
+            }
+            // A number may not be what was written (leading zeros, exponents), and its place is as secret.
+            _ => {
+                fields.secrets.push(node.at);
+                fields.error(node, format!("`{key}` must be {{file: /path}}, {{env: NAME}} or {{command: [program, argument]}}"));
+                None
+            }
+        }
+    }
+
+    fn way(fields: &mut Fields<'_>, key: &str, node: &Node, entries: &[(Key, Node)]) -> Option<Self> {
+        let beside = |path: String| Path::new(fields.file()).parent().map_or_else(|| PathBuf::from(&path), |dir| dir.join(&path));
+        let way = match entries {
+            [(name, value)] => match name.text.as_str() {
+                "file" => text_of(value).map(|path| Way::File(beside(path))),
+                "env" => text_of(value).map(Way::Env),
+                "command" => words(value).map(Way::Command),
+                _ => None,
+            },
+            _ => None,
+        };
+        if way.is_none() {
+            fields.secrets.push(node.at);
+            fields.error(
+                node,
+                format!("`{key}` is not one way to a secret: {{file: /path}}, {{env: NAME}} or {{command: [program, argument]}}"),
+            );
+        }
+        way.map(Self)
+    }
+
     /// Gets the value. Files and commands are read anew each time; a trailing newline is cut.
     ///
     /// # Errors
@@ -104,6 +156,12 @@ impl Secret {
             }
         }
     }
+}
+
+fn words(node: &Node) -> Option<Vec<String>> {
+    let Value::List(list) = &node.value else { return None };
+    let words: Option<Vec<String>> = list.iter().map(text_of).collect();
+    words.filter(|words| words.first().is_some_and(|program| !program.is_empty()))
 }
 
 fn from_file(path: &Path) -> Result<Vec<u8>, SecretError> {
@@ -161,15 +219,28 @@ impl Revealed {
 
 /// Whether anybody but the owner may read or change a file; unknown counts as no.
 #[cfg(unix)]
-pub(super) fn others_may_read(path: &Path) -> bool {
+pub fn others_may_read(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o077 != 0)
 }
 
 /// Not known on this platform.
 #[cfg(not(unix))]
-pub(super) fn others_may_read(_path: &Path) -> bool {
+pub fn others_may_read(_path: &Path) -> bool {
     false
+}
+
+/// The way, never the value: `{"env": "SLACK_TOKEN"}`. A command is shown by its program, since arguments may be secret too.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        let shown = match &self.0 {
+            Way::Plain(_) => ("plain", "***".into()),
+            Way::File(path) => ("file", path.display().to_string()),
+            Way::Env(name) => ("env", name.clone()),
+            Way::Command(words) => ("command", words.first().cloned().unwrap_or_default()),
+        };
+        std::collections::BTreeMap::from([shown]).serialize(ser)
+    }
 }
 
 macro_rules! prints_stars {
