@@ -75,6 +75,7 @@ impl World {
             unknown_after_s: 86_400,
             windows: Vec::new(),
             route: Route { channels: vec!["memory".into()], ..Route::default() },
+            ..DecideConfig::default()
         };
         Self {
             folder,

@@ -293,7 +293,7 @@ impl Reader<'_> {
         while let Some((at, c)) = chars.next() {
             match c {
                 '"' => {
-                    self.rest = self.rest.get(at + 1..).unwrap_or_default();
+                    self.rest = self.rest.get(at + 2..).unwrap_or_default();
                     return Ok(value);
                 }
                 '\\' => match chars.next() {

@@ -9,7 +9,7 @@ use super::StoreError;
 /// Marks the file as ours: `pgst`.
 pub(super) const APPLICATION_ID: i64 = 0x7067_7374;
 
-const FORMS: &[&str] = &[include_str!("migrations/0001.sql")];
+const FORMS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The form that this build writes and reads.
 pub(super) const KNOWN: u32 = FORMS.len() as u32;

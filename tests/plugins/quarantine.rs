@@ -59,6 +59,7 @@ impl World {
             unknown_after_s: 30 * 86_400,
             windows: Vec::new(),
             route: Route { channels: vec!["mail".into()], ..Route::default() },
+            ..DecideConfig::default()
         };
         Self { rules: rules("1.0.0", "first"), book: Book::default(), config, now: DateTime::UNIX_EPOCH }
     }
