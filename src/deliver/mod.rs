@@ -8,6 +8,7 @@
 
 pub mod channels;
 mod drain;
+pub mod http;
 pub mod render;
 pub mod retry;
 #[cfg(test)]
