@@ -29,6 +29,11 @@ impl Mark {
         let others = db.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         Ok(Self { others, own: db.total_changes() })
     }
+
+    /// Rows that this handle changed until then.
+    pub fn own_changes(self, then: Self) -> usize {
+        usize::try_from(then.own.saturating_sub(self.own)).unwrap_or(usize::MAX)
+    }
 }
 
 /// The books that were read or committed here, by target.
@@ -112,8 +117,8 @@ impl Known {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
-    use super::super::{AttemptOutcome, Store};
+    use super::super::Store;
+    use super::super::testing::{alert, at, dead, decision, delivered, notice, snapshot, two_handles};
     use super::*;
     use crate::model::{Ack, AckMode, Decision, NoticeKind, Severity};
 
@@ -121,7 +126,7 @@ mod tests {
     enum Step {
         Tick { changes: Option<(u8, u8)>, tells: bool, removes: Option<u8> },
         Lease,
-        Finish { dead: bool },
+        Finish { is_dead: bool },
         Ack { of: u8 },
         Prune,
     }
@@ -131,7 +136,7 @@ mod tests {
             4 => (prop::option::of((0u8..4, 0u8..3)), any::<bool>(), prop::option::of(0u8..4))
                 .prop_map(|(changes, tells, removes)| Step::Tick { changes, tells, removes }),
             1 => Just(Step::Lease),
-            2 => any::<bool>().prop_map(|dead| Step::Finish { dead }),
+            2 => any::<bool>().prop_map(|is_dead| Step::Finish { is_dead }),
             1 => (0u8..4).prop_map(|of| Step::Ack { of }),
             1 => Just(Step::Prune),
         ];
@@ -155,12 +160,8 @@ mod tests {
         store.commit_simply(&snapshot(s, &[]), &decided).unwrap();
     }
 
-    fn finish(store: &mut Store, s: i64, dead: bool) {
-        let outcome =
-            if dead { AttemptOutcome::Dead { error: String::new() } } else { AttemptOutcome::Delivered { receipt: String::new() } };
-        for row in store.lease_outbox("log", "me", at(s), 1, 1).unwrap() {
-            store.finish(row.id, "me", &outcome, at(s)).unwrap();
-        }
+    fn finish(store: &mut Store, s: i64, is_dead: bool) {
+        store.end_due("log", s, &if is_dead { dead("no") } else { delivered("") });
     }
 
     fn ack(store: &mut Store, s: i64, of: u8) {
@@ -181,12 +182,12 @@ mod tests {
             let (folder, one, two) = two_handles();
             let mut handles = [one, two];
             for (s, (which, step)) in steps.into_iter().enumerate() {
-                let s = 10 + s as i64 * 5;
+                let s = 10 + s as i64 * 20;
                 let store = &mut handles[usize::from(which)];
                 match step {
                     Step::Tick { changes, tells, removes } => tick(store, s, changes, tells, removes),
-                    Step::Lease => drop(store.lease_outbox("log", "dies", at(s), 64, 1).unwrap()),
-                    Step::Finish { dead } => finish(store, s, dead),
+                    Step::Lease => drop(store.lease_rows("log", "dies", s, 64)),
+                    Step::Finish { is_dead } => finish(store, s, is_dead),
                     Step::Ack { of } => ack(store, s, of),
                     Step::Prune => drop(store.prune(at(s), 30, u64::MAX).unwrap()),
                 }
