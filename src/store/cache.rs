@@ -106,7 +106,7 @@ impl Known {
         }
         for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
             let before = self.alerts.insert(alert.fingerprint.clone(), alert.clone());
-            if before.is_some_and(|before| before.episode != alert.episode) {
+            if before.is_none_or(|before| before.episode != alert.episode) {
                 self.stale.insert(alert.fingerprint.clone());
             }
         }
