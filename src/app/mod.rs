@@ -6,6 +6,7 @@ pub mod oneshot;
 pub mod plugins;
 mod privacy;
 pub mod reload;
+mod removed;
 pub mod replay;
 pub mod report;
 pub mod service;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::house::{House, Watch};
+use super::removed;
 use super::tick::tick;
 use crate::collect::Kept;
 use crate::deliver::{DrainBudget, DrainReport};
@@ -40,6 +41,7 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(3600);
 /// One tick of each target, then deliveries within a bounded time: what cron calls.
 pub async fn once(house: &House) -> OnceDone {
     let mut done = OnceDone::default();
+    removed::retire(house);
     // What an earlier run left comes first.
     deliver(house, ONCE_DRAIN / 3).await;
     for watch in &house.watches {
@@ -65,6 +67,7 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
         // In this order: a reload in between makes the targets end at once and come back with the new house.
         let generation = *reloads.borrow_and_update();
         let house = current.read().await.clone();
+        removed::retire(&house);
         let mut targets = JoinSet::new();
         for (index, _) in house.watches.iter().enumerate() {
             targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));
