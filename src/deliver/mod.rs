@@ -9,6 +9,7 @@
 pub mod channels;
 mod drain;
 pub mod http;
+pub mod labelled;
 pub mod render;
 pub mod retry;
 #[cfg(test)]
