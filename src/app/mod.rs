@@ -1,6 +1,7 @@
 //! The only room that knows every other: builds the parts, runs ticks, reloads, stops. `cli` calls it, nobody else does.
 
 pub mod behind;
+pub mod delivery;
 pub mod house;
 pub mod oneshot;
 pub mod plugins;
@@ -11,6 +12,7 @@ pub mod replay;
 pub mod report;
 pub mod service;
 pub mod setup;
+pub mod status;
 pub mod tick;
 pub mod tick_file;
 pub mod turn;

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
 use super::plugins::Plugins;
+use super::status;
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
@@ -128,11 +129,11 @@ fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
         unknown_after_s: config.map_or(DEFAULT_UNKNOWN_AFTER_S, |c| c.unknown_after_s),
         windows: config.map(|c| c.windows.clone()).unwrap_or_default(),
         route: config.map_or_else(Route::default, |c| c.route.clone()),
-        silences: Vec::new(),
-        inhibitions: Vec::new(),
-        escalations: Vec::new(),
-        flapping: Some(Flapping::default()),
-        tell_lowered: false,
+        silences: config.map(|c| c.silences.clone()).unwrap_or_default(),
+        inhibitions: config.map(|c| c.inhibitions.clone()).unwrap_or_default(),
+        escalations: config.map(|c| c.escalations.clone()).unwrap_or_default(),
+        flapping: config.map_or_else(|| Some(Flapping::default()), |c| c.flapping),
+        tell_lowered: config.is_some_and(|c| c.tell_lowered),
         channels: config.map(|c| c.channels.iter().map(|(name, channel)| (name.clone(), channel.policy())).collect()).unwrap_or_default(),
     }
 }
@@ -259,6 +260,7 @@ pub async fn house(
         channels,
         watches,
         announced: Notify::new(),
+        status_file: config::state_dir(Some(config), env).ok().map(|dir| status::path_in(&dir)),
         spread: config.schedule.spread,
         keep_s: config.history.keep_s,
         max_bytes: config.history.max_bytes,

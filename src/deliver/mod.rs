@@ -11,6 +11,7 @@ pub mod channels;
 pub mod circuit;
 mod drain;
 pub mod http;
+pub mod labelled;
 mod packet;
 pub mod rate;
 pub mod render;

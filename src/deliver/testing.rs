@@ -1,5 +1,9 @@
 //! What this room's tests share.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
 use crate::model::{ActionRequest, Evidence, Fingerprint, Notice, NoticeKind, Severity, Tier, Unit};
 pub use crate::store::testing::at;
 
@@ -53,4 +57,35 @@ pub fn hostile_notice(key: &str) -> Notice {
     notice.actions[0].why = evil.into();
     notice.began_during = Some(evil.into());
     notice
+}
+
+/// A receiver that answers every request with that status line and body, and keeps the bodies that came: its address, and
+/// what it keeps. It lives as long as the process.
+pub fn receiver(status: &'static str, answer: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let kept = bodies.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = BufReader::new(stream);
+            kept.lock().unwrap().push(request_body(&mut stream));
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+            stream.get_mut().write_all(format!("{head}{answer}").as_bytes()).unwrap();
+        }
+    });
+    (address, bodies)
+}
+
+fn request_body(stream: &mut BufReader<TcpStream>) -> String {
+    let mut length = 0;
+    let head = stream.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+    for line in head {
+        if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(": ") {
+            length = value.parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    String::from_utf8(body).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::{hostile_notice, notice};
+use super::super::testing::{hostile_notice, notice, receiver};
 use super::{Channel, ChannelSettings, KINDS, Means, SendError, Terminal};
 use crate::deliver::Message;
 use crate::env::Env;
@@ -26,12 +26,13 @@ fn cases() -> Vec<Case> {
 fn case(kind: &'static str) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let screen = Arc::new(Mutex::new(Vec::<u8>::new()));
-    let means = |terminal| Means { terminal, env: Env::of([]) };
+    let means = |terminal| Means { terminal, env: Env::of([("KEY", "0123456789abcdef0123456789abcdef")]) };
     let terminal = means(Terminal::plain(screen.clone()));
     let cut_off = means(Terminal::plain(Arc::new(Mutex::new(CutOff))));
     let file = folder.path().join("a.jsonl");
     let build = |yaml: &str, means: &Means| settings(kind, yaml).build("a channel", means);
-    let (works, broken, output): (_, _, Box<dyn Fn() -> String>) = match kind {
+    let (works, broken, output): Parts = match kind {
+        "alertmanager" => over_http("urls: [ADDRESS]", build, &terminal),
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
@@ -41,9 +42,21 @@ fn case(kind: &'static str) -> Case {
             let works = build(&format!("file: {}", file.display()), &terminal);
             (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
         }
+        "pagerduty" => over_http("{routing_key: {env: KEY}, url: ADDRESS}", build, &terminal),
+        "webhook" => over_http("url: ADDRESS", build, &terminal),
         other => panic!("`{other}` needs a case here"),
     };
     Case { kind, works, output, broken, _folder: folder }
+}
+
+type Parts = (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>);
+
+/// One channel to a receiver that takes everything, and one to where nobody listens.
+fn over_http(yaml: &str, build: impl Fn(&str, &Means) -> Box<dyn Channel>, means: &Means) -> Parts {
+    let (address, bodies) = receiver("202 Accepted", "");
+    let works = build(&yaml.replace("ADDRESS", &address), means);
+    let broken = build(&yaml.replace("ADDRESS", "http://127.0.0.1:1"), means);
+    (works, broken, Box::new(move || bodies.lock().unwrap().join("\n")))
 }
 
 fn settings(kind: &str, yaml: &str) -> ChannelSettings {

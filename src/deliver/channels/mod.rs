@@ -1,9 +1,12 @@
 //! The kinds of channels: ONE FILE A KIND and its line in `KINDS`. Config, listings and the contract suite follow.
 
+mod alertmanager;
 mod console;
 #[cfg(test)]
 mod contract;
 mod log;
+mod pagerduty;
+mod webhook;
 
 use std::fmt;
 use std::io::Write;
@@ -59,7 +62,7 @@ pub struct Rate {
 }
 
 /// All kinds.
-pub const KINDS: &[&ChannelKind] = &[&console::KIND, &log::KIND];
+pub const KINDS: &[&ChannelKind] = &[&alertmanager::KIND, &console::KIND, &log::KIND, &pagerduty::KIND, &webhook::KIND];
 
 /// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
 #[derive(Clone)]
