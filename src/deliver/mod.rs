@@ -6,10 +6,14 @@
 //!
 //! Deliberately absent: grouping, rate limits and fallbacks, which `alert` will decide before a row exists.
 
+pub mod card;
 pub mod channels;
 mod drain;
+pub mod escape;
 pub mod render;
 pub mod retry;
+pub mod story;
+pub mod template;
 #[cfg(test)]
 mod testing;
 
