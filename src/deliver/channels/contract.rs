@@ -35,6 +35,11 @@ fn case(kind: &'static str) -> Case {
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
+        "exec" => {
+            let works = build(&format!("command: [sh, -c, 'cat >> \"$0\"', {}]", file.display()), &terminal);
+            let broken = build("command: [/no/such/program]", &terminal);
+            (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
+        }
         "log" => {
             let nowhere = folder.path().join("no/such/folder/a.jsonl");
             let broken = build(&format!("file: {}", nowhere.display()), &terminal);
