@@ -10,6 +10,7 @@ pub mod card;
 pub mod channels;
 mod drain;
 pub mod escape;
+pub mod http;
 pub mod render;
 pub mod retry;
 pub mod story;
