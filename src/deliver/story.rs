@@ -299,15 +299,13 @@ mod tests {
         let evidence = long.evidence[0].clone();
         long.evidence = vec![evidence; 14];
         let story = Story::of(&Message::of(long), &Templates::none());
-        let told = |most: usize| {
-            let form = |parts: &[Part]| format!("{parts:?}");
-            story.fitting(form, |text| text.len() <= most).unwrap()
-        };
-        assert!(told(9_000).contains("why\\nwhy") && told(9_000).contains("characters more"));
-        assert!(told(9_000).contains("VACUUM (ANALYZE)") && told(9_000).contains("4 more facts left out"));
-        let shorter = told(1_200);
+        let first = |fits: &dyn Fn(&str) -> bool| story.fitting(|parts| format!("{parts:?}"), |text: &String| fits(text)).unwrap();
+        let all = first(&|_| true);
+        assert!(all.contains("why\\nwhy") && all.contains("characters more") && all.contains("4 more facts left out"), "{all}");
+        let shorter = first(&|text| !text.contains("why\\nwhy"));
         assert!(shorter.contains("the detail of 3999 characters is left out for want of room") && shorter.contains("VACUUM"), "{shorter}");
-        assert!(!told(700).contains("VACUUM"));
+        let shortest = first(&|text| !text.contains("VACUUM"));
+        assert!(shortest.contains("1.2 M dead rows") && shortest.contains("1 piece of advice left out here"), "{shortest}");
         assert!(story.fitting(|parts| parts.len(), |_| false).is_none());
     }
 

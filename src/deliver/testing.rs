@@ -1,5 +1,9 @@
 //! What this room's tests share.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
 use proptest::prelude::*;
 
 use super::Message;
@@ -131,4 +135,65 @@ fn novel_notice((name, summary, detail, why, items, kind): (String, String, Stri
     novel.runbook = summary.clone();
     novel.reason = summary.clone();
     Notice { kind: NoticeKind::ALL[kind], summary, detail, ..novel }
+}
+
+/// A receiver over HTTP in this process, which remembers what it was sent.
+pub struct Receiver {
+    /// Where it listens: `http://127.0.0.1:port/`.
+    pub url: String,
+    seen: Arc<Mutex<Vec<Request>>>,
+}
+
+/// What a receiver was sent.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `POST /path?query`.
+    pub line: String,
+    /// The headers as they came.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Receiver {
+    /// One that answers as it is told, with a status and a body.
+    pub fn new(answer: impl Fn(&Request) -> (u16, String) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = seen.clone();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let Some(request) = read_request(&stream) else { continue };
+                let (status, body) = answer(&request);
+                kept.lock().unwrap().push(request);
+                let length = body.len();
+                write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap_or_default();
+            }
+        });
+        Self { url, seen }
+    }
+
+    /// All that it was sent so far.
+    pub fn seen(&self) -> Vec<Request> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Option<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).ok().filter(|read| *read > 0)?;
+    }
+    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let line = head.lines().next()?.trim_end_matches(" HTTP/1.1").to_string();
+    Some(Request { line, head, body: String::from_utf8(body).ok()? })
+}
+
+/// An address where nobody listens.
+pub fn nobody() -> String {
+    format!("http://{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::{hostile_notice, notice};
+use super::super::testing::{Receiver, hostile_notice, nobody, notice};
 use super::{Channel, ChannelSettings, KINDS, Means, SendError, Terminal};
 use crate::deliver::Message;
 use crate::env::Env;
@@ -46,9 +46,23 @@ fn case(kind: &'static str) -> Case {
             let works = build(&format!("file: {}", file.display()), &terminal);
             (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
         }
+        "discord" => over_http(kind, "url: {env: URL}", r#"{"id": "12"}"#),
+        "slack" => over_http(kind, "{token: {env: TOKEN}, channel: C1, api: {env: URL}}", r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#),
+        "teams" => over_http(kind, "url: {env: URL}", ""),
         other => panic!("`{other}` needs a case here"),
     };
     Case { kind, works, output, broken, _folder: folder }
+}
+
+/// A channel to a receiver that takes everything with that answer, what it was sent, and one to nobody.
+fn over_http(kind: &str, yaml: &str, answer: &'static str) -> (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>) {
+    let receiver = Receiver::new(move |_| (200, answer.into()));
+    let build = |url: &str| {
+        let terminal = Terminal::plain(Arc::new(Mutex::new(CutOff)));
+        settings(kind, yaml).build("a channel", &Means { terminal, env: Env::of([("URL", url), ("TOKEN", "xoxb-1")]) })
+    };
+    let (works, broken) = (build(&receiver.url), build(&nobody()));
+    (works, broken, Box::new(move || receiver.seen().iter().map(|request| format!("{}\n", request.body)).collect()))
 }
 
 fn settings(kind: &str, yaml: &str) -> ChannelSettings {

@@ -3,8 +3,11 @@
 mod console;
 #[cfg(test)]
 mod contract;
+mod discord;
 mod exec;
 mod log;
+mod slack;
+mod teams;
 
 use std::fmt;
 use std::io::Write;
@@ -60,7 +63,7 @@ pub struct Rate {
 }
 
 /// All kinds.
-pub const KINDS: &[&ChannelKind] = &[&console::KIND, &exec::KIND, &log::KIND];
+pub const KINDS: &[&ChannelKind] = &[&console::KIND, &discord::KIND, &exec::KIND, &log::KIND, &slack::KIND, &teams::KIND];
 
 /// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
 #[derive(Clone)]
