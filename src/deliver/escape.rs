@@ -111,14 +111,8 @@ mod tests {
     fn no_name_calls_people_or_leads_away() {
         let evil = "<!channel> @here <https://evil|click> [x](https://evil) **b** `c` & 'q'";
         assert_eq!(Escape::Slack.text(evil), "&lt;!channel&gt; @here &lt;https://evil|click&gt; [x](https://evil) **b** `c` &amp; 'q'");
-        assert_eq!(
-            Escape::Markdown.text(evil),
-            r"\<!channel\> \@here \<https\://evil\|click\> \[x\](https\://evil) \*\*b\*\* \`c\` & 'q'"
-        );
-        assert_eq!(
-            Escape::Html.text("<b onclick='x'>\"&\"</b>"),
-            "&lt;b onclick=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/b&gt;"
-        );
+        assert_eq!(Escape::Markdown.text(evil), r"\<!channel\> \@here \<https\://evil\|click\> \[x\](https\://evil) \*\*b\*\* \`c\` & 'q'");
+        assert_eq!(Escape::Html.text("<b onclick='x'>\"&\"</b>"), "&lt;b onclick=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/b&gt;");
         assert_eq!(Escape::Plain.text(evil), evil);
     }
 

@@ -152,15 +152,23 @@ impl Told {
         }
         parts.extend(detail(&card.detail, room.detail));
         parts.extend(facts(&card.facts, room));
-        parts.extend(card.advice.iter().take(room.advice).flat_map(|advice| {
-            let word = |word, text: &String| (!text.is_empty()).then(|| Part::Word(word, cut(text, room.line)));
-            [self.sql(&advice.sql, room), word("Do", &advice.text), word("Note", &advice.note), word("Why", &advice.why)]
-        }).flatten());
+        parts.extend(
+            card.advice
+                .iter()
+                .take(room.advice)
+                .flat_map(|advice| {
+                    let word = |word, text: &String| (!text.is_empty()).then(|| Part::Word(word, cut(text, room.line)));
+                    [self.sql(&advice.sql, room), word("Do", &advice.text), word("Note", &advice.note), word("Why", &advice.why)]
+                })
+                .flatten(),
+        );
         parts.extend(self.left_out(card.advice.len().saturating_sub(room.advice), "piece of advice", "pieces of advice"));
         if !card.see.is_empty() {
             parts.push(Part::Word("See", cut(&card.see, room.line)));
         }
-        parts.extend(card.links.iter().take(room.advice).map(|link| Part::Word("See", cut(&format!("{} {}", link.title, link.url), room.line))));
+        parts.extend(
+            card.links.iter().take(room.advice).map(|link| Part::Word("See", cut(&format!("{} {}", link.title, link.url), room.line))),
+        );
         parts
     }
 

@@ -80,8 +80,7 @@ impl Templates {
                 return Self::none();
             }
         };
-        let templates =
-            Self { title: Template::take(&mut own, "title", Escape::Plain), body: Template::take(&mut own, "body", body) };
+        let templates = Self { title: Template::take(&mut own, "title", Escape::Plain), body: Template::take(&mut own, "body", body) };
         fields.problems.append(&mut own.finish());
         templates
     }
@@ -129,7 +128,8 @@ impl Template {
     /// Whether all its names exist, and whether it makes something of every kind of notice.
     fn check(&self) -> Result<(), TemplateError> {
         let template = self.machine.get_template(self.name).map_err(|error| explain(self.name, &error))?;
-        let known = |name: &String| Card::FIELDS.iter().any(|(field, _)| field == name) || self.machine.globals().any(|(global, _)| global == name);
+        let known =
+            |name: &String| Card::FIELDS.iter().any(|(field, _)| field == name) || self.machine.globals().any(|(global, _)| global == name);
         let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().filter(|name| !known(name)).collect();
         unknown.sort();
         if let Some(name) = unknown.first() {
@@ -206,7 +206,9 @@ fn shown(value: &Value, unit: Unit) -> Result<String, Error> {
         return Ok("unknown".into());
     }
     let number = f64::try_from(value.clone());
-    number.map(|number| unit.show(number)).map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("a number is needed, not {}", value.kind())))
+    number
+        .map(|number| unit.show(number))
+        .map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("a number is needed, not {}", value.kind())))
 }
 
 fn explain(name: &'static str, error: &Error) -> TemplateError {
@@ -296,7 +298,10 @@ mod tests {
         let at = |line: usize, detail: &str| vec![format!("c.yaml:1:19: error: the template `body` fails in line {line}: {detail}; ")];
         assert_eq!(of("ok\n{{ sumary }}"), at(2, "there is no name `sumary`"));
         assert_eq!(of("{{ about.tabel }}"), at(1, "a name in it is not there for every notice: write `name|default(\"\")`"));
-        assert_eq!(of("\n{{ summary|safe }}"), at(2, "invalid operation: values are always escaped for the receiver; leave the filter out"));
+        assert_eq!(
+            of("\n{{ summary|safe }}"),
+            at(2, "invalid operation: values are always escaped for the receiver; leave the filter out")
+        );
         assert_eq!(of("{% include '/etc/passwd' %}"), at(1, "syntax error: unknown statement include"));
         assert_eq!(of("{% for a in range(9000) %}{% for b in range(9000) %}x{% endfor %}{% endfor %}"), at(1, "it does too much"));
         assert_eq!(of("{{ 'x' * 100000 }}"), at(1, "it makes more than 32 kB"));
@@ -304,7 +309,10 @@ mod tests {
         assert_eq!(of("{{ 1|unit('yard') }}"), at(1, "invalid operation: there is no unit `yard`"));
         assert_eq!(of("{% if labels.team %}{{ labels.team }}{% endif %}{{ about.x|default('-') }}"), Vec::<String>::new());
         let (_, problems) = taken("templates: {body: [1], titel: x}", Escape::Slack);
-        assert_eq!(problems, ["c.yaml:1:19: error: a template must be text or {file: /path}; ", "c.yaml:1:24: error: unknown key `titel`; "]);
+        assert_eq!(
+            problems,
+            ["c.yaml:1:19: error: a template must be text or {file: /path}; ", "c.yaml:1:24: error: unknown key `titel`; "]
+        );
     }
 
     #[test]
@@ -343,10 +351,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_template_ends_and_stays_within_its_limits(source in "[a-z{}%|.'\"() 0-9*~\\n-]{0,60}") {
-            if let Ok(template) = Template::new("body", source, Escape::Markdown) {
-                if let Ok(text) = template.render(&Card::of(&notice("k"))) {
-                    prop_assert!(text.len() <= MOST);
-                }
+            let template = Template::new("body", source, Escape::Markdown);
+            if let Ok(text) = template.and_then(|template| template.render(&Card::of(&notice("k")))) {
+                prop_assert!(text.len() <= MOST);
             }
         }
     }

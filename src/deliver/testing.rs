@@ -94,7 +94,8 @@ pub fn told() -> Vec<(&'static str, Message)> {
     let of = |kind: NoticeKind| Notice { kind, ..notice(&format!("7f3a.{kind}")) };
     let raised = Notice { severity: Severity::Critical, reason: "severity rose from warning".into(), ..of(NoticeKind::Raised) };
     let acked = Notice { acked: Some("alice: on it".into()), ..of(NoticeKind::Acknowledged) };
-    let windowed = Notice { began_during: Some("window `weekly-patch`".into()), fallback_of: Some("pager".into()), ..of(NoticeKind::Firing) };
+    let windowed =
+        Notice { began_during: Some("window `weekly-patch`".into()), fallback_of: Some("pager".into()), ..of(NoticeKind::Firing) };
     vec![
         ("firing", Message::of(of(NoticeKind::Firing))),
         ("raised", Message::of(raised)),

@@ -19,6 +19,9 @@ struct Case {
     _folder: tempfile::TempDir,
 }
 
+/// One that works, one whose receiver is broken, and what the first sent.
+type Tried = (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>);
+
 fn cases() -> Vec<Case> {
     KINDS.iter().map(|kind| case(kind.name)).collect()
 }
@@ -31,7 +34,7 @@ fn case(kind: &'static str) -> Case {
     let cut_off = means(Terminal::plain(Arc::new(Mutex::new(CutOff))));
     let file = folder.path().join("a.jsonl");
     let build = |yaml: &str, means: &Means| settings(kind, yaml).build("a channel", means);
-    let (works, broken, output): (_, _, Box<dyn Fn() -> String>) = match kind {
+    let (works, broken, output): Tried = match kind {
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
@@ -55,7 +58,7 @@ fn case(kind: &'static str) -> Case {
 }
 
 /// A channel to a receiver that takes everything with that answer, what it was sent, and one to nobody.
-fn over_http(kind: &str, yaml: &str, answer: &'static str) -> (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>) {
+fn over_http(kind: &str, yaml: &str, answer: &'static str) -> Tried {
     let receiver = Receiver::new(move |_| (200, answer.into()));
     let build = |url: &str| {
         let terminal = Terminal::plain(Arc::new(Mutex::new(CutOff)));

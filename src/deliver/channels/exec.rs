@@ -235,7 +235,7 @@ fn verdict(program: &str, ended: Ended) -> Result<Receipt, SendError> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::super::super::testing::{at, group, hostile_notice, notice};
     use super::*;
@@ -278,21 +278,16 @@ mod tests {
         let script = "echo first >&2; printf 'no \\033[2J room\\n\\n' >&2; exit ";
         let refused = async |code: i32| verdict(&format!("{script}{code}")).await.unwrap_err();
         assert_eq!(refused(75).await, SendError::retryable("the program `sh` asks to try again: no \\u{1b}[2J room"));
-        assert_eq!(
-            refused(77).await,
-            SendError::Auth { detail: "the program `sh` is not allowed to tell it: no \\u{1b}[2J room".into() }
-        );
-        assert_eq!(
-            refused(1).await,
-            SendError::Permanent { detail: "the program `sh` ended with exit code 1: no \\u{1b}[2J room".into() }
-        );
+        assert_eq!(refused(77).await, SendError::Auth { detail: "the program `sh` is not allowed to tell it: no \\u{1b}[2J room".into() });
+        assert_eq!(refused(1).await, SendError::Permanent { detail: "the program `sh` ended with exit code 1: no \\u{1b}[2J room".into() });
         assert_eq!(verdict("kill -9 $$").await, Err(SendError::retryable("the program `sh` was ended by a signal")));
     }
 
     #[tokio::test]
     async fn what_it_says_is_drained_and_only_the_end_is_kept() {
         let message = Message::of(notice("k"));
-        let script = "i=0; while [ $i -lt 3000 ]; do echo 'a line of some length to fill the pipe' >&2; i=$((i+1)); done; echo end >&2; exit 1";
+        let script =
+            "i=0; while [ $i -lt 3000 ]; do echo 'a line of some length to fill the pipe' >&2; i=$((i+1)); done; echo end >&2; exit 1";
         let error = exec(script, 20).send(&message).await.unwrap_err();
         assert_eq!(error.to_string(), "the program `sh` ended with exit code 1: end");
     }
@@ -323,9 +318,9 @@ mod tests {
         let settings = settings.unwrap();
         assert!(settings.starts_with("\"/bin/tell and 2 arguments, ") && !settings.contains("hunter2"), "{settings}");
         assert_ne!(checked("command: [/bin/tell, --token, hunter3]").0.unwrap(), settings, "another argument is another setting");
-        assert_eq!(checked("command: []\ntimeout: 60s").1, [
-            "c:1:10: error: `command` must be a list: program and arguments",
-            "c:1:10: error: `timeout` must be 1s to 25s",
-        ]);
+        assert_eq!(
+            checked("command: []\ntimeout: 60s").1,
+            ["c:1:10: error: `command` must be a list: program and arguments", "c:1:10: error: `timeout` must be 1s to 25s",]
+        );
     }
 }

@@ -64,13 +64,15 @@ fn paragraph(part: &Part) -> Option<String> {
 fn fields(part: &Part) -> Vec<Value> {
     let Part::Facts(facts) = part else { return Vec::new() };
     let shown = |text: &str, most: usize| Escape::Markdown.fit(if text.trim().is_empty() { "-" } else { text }, most);
-    let field = |(name, value): &(String, String)| json!({"name": shown(name, MOST_NAME), "value": shown(value, MOST_VALUE), "inline": true});
+    let field =
+        |(name, value): &(String, String)| json!({"name": shown(name, MOST_NAME), "value": shown(value, MOST_VALUE), "inline": true});
     facts.iter().map(field).collect()
 }
 
 fn fits(embed: &Value) -> bool {
     let length = |value: &Value| value.as_str().map_or(0, units);
-    let listed: usize = embed["fields"].as_array().into_iter().flatten().map(|field| length(&field["name"]) + length(&field["value"])).sum();
+    let listed: usize =
+        embed["fields"].as_array().into_iter().flatten().map(|field| length(&field["name"]) + length(&field["value"])).sum();
     let description = length(&embed["description"]);
     description <= MOST_DESCRIPTION && description + listed + length(&embed["footer"]["text"]) <= MOST_IN_ALL
 }

@@ -83,7 +83,8 @@ impl Channel for Discord {
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
             let story = Story::of(message, &self.settings.templates);
-            let body = embed::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into Discord's limits".into() })?;
+            let body =
+                embed::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into Discord's limits".into() })?;
             let body = body.to_string().into_bytes();
             let webhook = self.http.url("url", &self.settings.url).await?;
             let first = match first(message) {
@@ -123,10 +124,13 @@ impl Discord {
         match self.http.judge(answer) {
             Ok(()) => {
                 let id = serde_json::from_slice::<Value>(&answer.body).ok().and_then(|body| Some(body.get("id")?.as_str()?.to_string()));
-                let nothing = || SendError::retryable(format!("the receiver `{}` answers {} without a message", answer.host, answer.status));
+                let nothing =
+                    || SendError::retryable(format!("the receiver `{}` answers {} without a message", answer.host, answer.status));
                 id.filter(|id| is_id(id)).ok_or_else(nothing)
             }
-            Err(SendError::Retryable { detail, after_s }) => Err(SendError::Retryable { detail, after_s: after_s.or_else(|| wait_s(answer)) }),
+            Err(SendError::Retryable { detail, after_s }) => {
+                Err(SendError::Retryable { detail, after_s: after_s.or_else(|| wait_s(answer)) })
+            }
             Err(error) if matches!(code(answer), Some(UNKNOWN_WEBHOOK | WRONG_TOKEN)) => {
                 Err(SendError::Auth { detail: format!("{error}; the webhook is gone: make a new one and put it into `url`") })
             }
@@ -174,7 +178,8 @@ impl First {
     /// The one that is kept for next time: an earlier first, else the message that is about to be posted.
     fn unknown(message: &Message) -> Option<Self> {
         let (episode, kind) = only(message)?;
-        let earlier = message.previous.as_deref().and_then(Self::parse).filter(|first| first.episode == episode && kind == NoticeKind::Repeat);
+        let earlier =
+            message.previous.as_deref().and_then(Self::parse).filter(|first| first.episode == episode && kind == NoticeKind::Repeat);
         Some(earlier.unwrap_or_else(|| Self { id: String::new(), episode: episode.into() }))
     }
 
@@ -223,7 +228,11 @@ mod tests {
             let http = Http::new(&HttpSettings::default(), &Env::of([]));
             let discord = Discord {
                 name: "a channel".into(),
-                settings: DiscordSettings { url: Address::Secret(Secret::plain("x")), http: HttpSettings::default(), templates: Templates::none() },
+                settings: DiscordSettings {
+                    url: Address::Secret(Secret::plain("x")),
+                    http: HttpSettings::default(),
+                    templates: Templates::none(),
+                },
                 http,
             };
             discord.taken(&Answer { status, headers: Default::default(), body: body.into(), whole: true, host: "discord.example".into() })

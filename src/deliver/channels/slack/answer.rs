@@ -9,14 +9,38 @@ use crate::text::safe;
 
 /// Words of errors that pass.
 const LATER: [&str; 9] = [
-    "ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error", "service_unavailable", "request_timeout",
-    "rollup_error", "team_added_to_org",
+    "ratelimited",
+    "rate_limited",
+    "message_limit_exceeded",
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+    "request_timeout",
+    "rollup_error",
+    "team_added_to_org",
 ];
 /// Words by which nothing goes through until a person does something about the login or the webhook.
 const REFUSED: [&str; 21] = [
-    "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission",
-    "not_allowed_token_type", "org_login_required", "ekm_access_denied", "team_access_not_granted", "two_factor_setup_required",
-    "accesslimited", "no_service", "no_service_id", "no_active_hooks", "no_team", "team_disabled", "invalid_token", "action_prohibited",
+    "not_authed",
+    "invalid_auth",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "missing_scope",
+    "no_permission",
+    "not_allowed_token_type",
+    "org_login_required",
+    "ekm_access_denied",
+    "team_access_not_granted",
+    "two_factor_setup_required",
+    "accesslimited",
+    "no_service",
+    "no_service_id",
+    "no_active_hooks",
+    "no_team",
+    "team_disabled",
+    "invalid_token",
+    "action_prohibited",
     "posting_to_general_channel_denied",
 ];
 /// Words by which an earlier message cannot be replied to or changed any more.

@@ -114,7 +114,9 @@ mod tests {
         hostile.subject.set("table", evil);
         hostile.actions[0].subject.set("table", evil);
         hostile.summary = evil.into();
-        for message in [Message::of(hostile.clone()), Message { notices: vec![hostile.clone(), hostile], ..Message::of(hostile_notice("k")) }] {
+        for message in
+            [Message::of(hostile.clone()), Message { notices: vec![hostile.clone(), hostile], ..Message::of(hostile_notice("k")) }]
+        {
             let made = of(&message);
             assert!(!made["text"].as_str().unwrap().contains('<'));
             for block in made["attachments"][0]["blocks"].as_array().unwrap() {

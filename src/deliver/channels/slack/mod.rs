@@ -53,7 +53,9 @@ struct SlackSettings {
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 enum Way {
-    Webhook { url: Address },
+    Webhook {
+        url: Address,
+    },
     App {
         token: Secret,
         channel: String,
@@ -125,10 +127,13 @@ impl Channel for Slack {
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
             let story = Story::of(message, &self.settings.templates);
-            let body = blocks::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into Slack's limits".into() })?;
+            let body =
+                blocks::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into Slack's limits".into() })?;
             match &self.settings.way {
                 Way::Webhook { url } => self.through_webhook(url, &body).await,
-                Way::App { token, channel, api } => App { slack: self, token, api: api.as_ref() }.tell(channel, message, body).await.map_err(|no| no.error),
+                Way::App { token, channel, api } => {
+                    App { slack: self, token, api: api.as_ref() }.tell(channel, message, body).await.map_err(|no| no.error)
+                }
             }
         })
     }

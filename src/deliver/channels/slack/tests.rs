@@ -29,7 +29,9 @@ impl Workspace {
         }
         let shown = format!("{} {}", body["text"].as_str().unwrap_or_default(), body["attachments"][0]["color"]);
         let ts = match request.line.as_str() {
-            "POST /chat.update" if self.messages.contains_key(body["ts"].as_str().unwrap_or_default()) => body["ts"].as_str().unwrap().to_string(),
+            "POST /chat.update" if self.messages.contains_key(body["ts"].as_str().unwrap_or_default()) => {
+                body["ts"].as_str().unwrap().to_string()
+            }
             "POST /chat.update" => return refused("message_not_found"),
             _ => format!("{}.0", self.messages.len() + 1),
         };
@@ -94,7 +96,9 @@ async fn the_first_message_shows_how_it_stands_and_its_thread_how_it_came() {
     for kind in [NoticeKind::Repeat, NoticeKind::Escalated, NoticeKind::Resolved] {
         assert_eq!(send(kind, first.handle.as_deref()).await.handle, first.handle, "the first stays the first");
     }
-    insta::assert_snapshot!(stand.workspace.lock().unwrap().messages.iter().map(|(ts, shown)| format!("{ts}  {shown}\n")).collect::<String>());
+    insta::assert_snapshot!(
+        stand.workspace.lock().unwrap().messages.iter().map(|(ts, shown)| format!("{ts}  {shown}\n")).collect::<String>()
+    );
 }
 
 #[tokio::test]
@@ -126,7 +130,8 @@ async fn a_wrong_token_is_refused_and_never_shown() {
 
 #[tokio::test]
 async fn a_webhook_gets_the_same_and_says_ok() {
-    let receiver = Receiver::new(|request| if request.line == "POST /T0/B0/hunter2" { (200, "ok".into()) } else { (404, "no_service".into()) });
+    let receiver =
+        Receiver::new(|request| if request.line == "POST /T0/B0/hunter2" { (200, "ok".into()) } else { (404, "no_service".into()) });
     let to = |url: String| channel("url: {env: URL}", &[("URL", &url), ("", "")]);
     let works = to(format!("{}T0/B0/hunter2", receiver.url));
     assert_eq!(works.send(&message(NoticeKind::Firing, None)).await, Ok(Receipt::new("ok")));
@@ -163,7 +168,10 @@ fn a_thread_is_gone_on_with_unless_something_is_new() {
     assert_eq!(there.handle().as_deref(), Some("C1 1.2 7f3a-0"));
     assert_eq!(of(NoticeKind::Repeat, "C1 1.2 7f3a-0"), Some(there));
     assert_eq!(of(NoticeKind::Firing, "C1 1.2 7f3a-0"), None);
-    assert_eq!(["", "C1", "C1 1.2", "C/../1 1.2 e", "C1 1.2\"} e"].map(|handle| of(NoticeKind::Repeat, handle)), [None, None, None, None, None]);
+    assert_eq!(
+        ["", "C1", "C1 1.2", "C/../1 1.2 e", "C1 1.2\"} e"].map(|handle| of(NoticeKind::Repeat, handle)),
+        [None, None, None, None, None]
+    );
     assert_eq!(Thread { channel: String::new(), ts: String::new(), episode: String::new() }.handle(), None);
     assert_eq!(only_episode(&Message::of(notice("k"))), Some("7f3a-0"));
     assert_eq!(only_episode(&group(3)), None);
