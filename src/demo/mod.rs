@@ -5,6 +5,7 @@
 //! a matter of the platform. Deliberately absent: anything that talks to a person (progress goes to a callback), and
 //! anything of the other rooms.
 
+pub mod catch;
 pub mod cluster;
 mod error;
 pub mod fetch;
