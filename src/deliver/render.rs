@@ -8,7 +8,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use textwrap::{Options, WordSplitter, wrap};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::card::{Card, DRILL};
 use crate::model::{ActionRequest, Evidence, Labels, Link, Notice, NoticeKind, Severity};
@@ -28,6 +28,20 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
         None => Cow::Borrowed(text),
         Some((at, _)) => Cow::Owned(format!("{} .. ({} characters more)", &text[..at], text[at..].chars().count())),
     }
+}
+
+/// At most `max` characters in all, with `..` where something is cut off. No letter is parted from its accents.
+#[must_use]
+pub fn clip(text: &str, max: usize) -> Cow<'_, str> {
+    if text.char_indices().nth(max).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let room = text.char_indices().nth(max.saturating_sub(2)).map_or(0, |(at, _)| at);
+    // What stands at the cut belongs to the letter before it when it takes no column of its own.
+    let hangs = |at: usize| text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(|c| c.width() == Some(0));
+    let before = |at: usize| text.get(..at).and_then(|kept| kept.char_indices().next_back()).map_or(0, |(at, _)| at);
+    let end = std::iter::successors(Some(room), |at| (*at > 0 && hangs(*at)).then(|| before(*at))).last().unwrap_or(room);
+    Cow::Owned(format!("{}..", text.get(..end).unwrap_or_default()))
 }
 
 /// How a terminal is written to.
@@ -289,6 +303,15 @@ mod tests {
     fn what_is_cut_off_is_counted() {
         assert_eq!(cut("äöü", 3), "äöü");
         assert_eq!(cut("äöüß", 3), "äöü .. (1 characters more)");
+    }
+
+    #[test]
+    fn what_is_clipped_fits_and_keeps_letters_whole() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüßx", 4), "äö..");
+        assert_eq!(clip("abe\u{301}\u{323}fgh", 6), "ab..", "the cut would part e from its marks");
+        assert_eq!(clip("ab\u{1f600}\u{1f600}\u{1f600}", 4), "ab..");
+        assert_eq!((clip("", 0), clip("\u{301}\u{301}\u{301}\u{301}", 3)), ("".into(), "..".into()));
     }
 
     proptest! {

@@ -35,6 +35,7 @@ fn case(kind: &'static str) -> Case {
     let file = folder.path().join("a.jsonl");
     let build = |yaml: &str, means: &Means| settings(kind, yaml).build("a channel", means);
     let (works, broken, output): Tried = match kind {
+        "alertmanager" => over_http(kind, "urls: [ADDRESS]", 200, ""),
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
@@ -49,20 +50,23 @@ fn case(kind: &'static str) -> Case {
             let works = build(&format!("file: {}", file.display()), &terminal);
             (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
         }
-        "discord" => over_http(kind, "url: {env: URL}", r#"{"id": "12"}"#),
-        "slack" => over_http(kind, "{token: {env: TOKEN}, channel: C1, api: {env: URL}}", r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#),
-        "teams" => over_http(kind, "url: {env: URL}", ""),
+        "discord" => over_http(kind, "url: {env: URL}", 200, r#"{"id": "12"}"#),
+        "pagerduty" => over_http(kind, "{routing_key: {env: KEY}, url: ADDRESS}", 202, ""),
+        "slack" => over_http(kind, "{token: {env: TOKEN}, channel: C1, api: ADDRESS}", 200, r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#),
+        "teams" => over_http(kind, "url: {env: URL}", 202, ""),
+        "webhook" => over_http(kind, "url: ADDRESS", 200, ""),
         other => panic!("`{other}` needs a case here"),
     };
     Case { kind, works, output, broken, _folder: folder }
 }
 
 /// A channel to a receiver that takes everything with that answer, what it was sent, and one to nobody.
-fn over_http(kind: &str, yaml: &str, answer: &'static str) -> Tried {
-    let receiver = Receiver::new(move |_| (200, answer.into()));
+fn over_http(kind: &str, yaml: &str, status: u16, answer: &'static str) -> Tried {
+    let receiver = Receiver::new(move |_| (status, answer.into()));
     let build = |url: &str| {
         let terminal = Terminal::plain(Arc::new(Mutex::new(CutOff)));
-        settings(kind, yaml).build("a channel", &Means { terminal, env: Env::of([("URL", url), ("TOKEN", "xoxb-1")]) })
+        let env = Env::of([("URL", url), ("TOKEN", "xoxb-1"), ("KEY", "0123456789abcdef0123456789abcdef")]);
+        settings(kind, &yaml.replace("ADDRESS", url)).build("a channel", &Means { terminal, env })
     };
     let (works, broken) = (build(&receiver.url), build(&nobody()));
     (works, broken, Box::new(move || receiver.seen().iter().map(|request| format!("{}\n", request.body)).collect()))

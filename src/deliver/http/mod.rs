@@ -1,7 +1,7 @@
 //! HTTP for channels: one line to a receiver, which sends a body once and classes what comes back.
 //!
 //! `settings` is what every channel over HTTP may be told (proxy, certificates, timeout), `address` where it sends to,
-//! `client` the connection, `class` what an answer or a failure means. Secrets and certificates are read when they are
+//! `login` who we are there, `client` the connection, `class` what an answer or a failure means. Secrets and certificates are read when they are
 //! first needed and read anew after a refusal, so that what was renewed needs no restart. No word of an error holds an
 //! address beyond its host, or a secret: a receiver that sends one back is blotted out.
 //!
@@ -10,10 +10,12 @@
 mod address;
 mod class;
 mod client;
+mod login;
 mod settings;
 
 pub use address::Address;
 pub use class::{Said, class};
+pub use login::Login;
 pub use settings::HttpSettings;
 
 use std::borrow::Cow;
