@@ -28,7 +28,7 @@ pub use facts::{Condition, Facts};
 pub use load::{Loaded, LoadedPlugin, load};
 pub use overrides::check_overrides;
 pub use rule::Rule;
-pub use set::{OWN_PACK, RuleSet, TickInput, settings_on};
+pub use set::{OWN_PACK, RuleSet, TickInput, set_by, settings_on};
 pub use shipped::shipped;
 pub use threshold::policy::ClassicPolicy;
 

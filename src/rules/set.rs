@@ -246,6 +246,13 @@ pub fn settings_on(target: &Target, rule: &dyn Rule, overrides: &[RuleOverride])
     settings_of(rule, &about(&matching(overrides, target), &rule.meta().id))
 }
 
+/// The override that a setting of a rule has its value from, and its number in the config's list, from 0.
+#[must_use]
+pub fn set_by<'a>(target: &Target, rule: &str, overrides: &'a [RuleOverride], setting: &str) -> Option<(usize, &'a RuleOverride)> {
+    let mine = about(&matching(overrides, target), rule).into_iter().find(|o| o.settings.contains_key(setting))?;
+    overrides.iter().enumerate().find(|(_, over)| std::ptr::eq(*over, mine))
+}
+
 /// Those of the overrides that are about a rule.
 fn about<'a>(overrides: &[&'a RuleOverride], id: &str) -> Vec<&'a RuleOverride> {
     overrides.iter().copied().filter(|o| o.rule.as_ref().is_none_or(|rule| rule == id)).collect()

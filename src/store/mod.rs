@@ -13,6 +13,7 @@ mod codec;
 mod error;
 mod history;
 mod lease;
+mod look;
 mod migrations;
 mod open;
 mod outbox;
