@@ -120,6 +120,29 @@ pub struct Alert {
     pub escalated: Option<Escalated>,
 }
 
+impl Alert {
+    /// All that matchers see of it, in one map: its subject, its labels, and over them the names that every alert has.
+    #[must_use]
+    pub fn flat_labels(&self, cluster: Option<&str>) -> Labels {
+        let Labels(mut labels) = self.subject.clone();
+        labels.extend(self.labels.0.clone());
+        let mut labels = Labels(labels);
+        for (name, value) in [
+            ("severity", self.severity.as_str()),
+            ("rule", &self.rule),
+            ("target", &self.target),
+            ("tier", self.tier.as_str()),
+            ("category", &self.category),
+        ] {
+            labels.set(name, value);
+        }
+        if let Some(cluster) = cluster {
+            labels.set("cluster", cluster);
+        }
+        labels
+    }
+}
+
 /// How a subject comes and goes, told apart by the number of its rule's evaluation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Flap {
@@ -234,7 +257,7 @@ pub struct Book {
     /// Acknowledgements of living episodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub acks: BTreeMap<Fingerprint, Ack>,
-    /// Silences that people made and that have not ended, all targets'.
+    /// Silences that people made, all targets'; those that ended lately are still here, for what they kept back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silences: Vec<Silence>,
     /// Firing alerts of other targets that some inhibition may be about.

@@ -8,6 +8,7 @@
 //! Calls are synchronous and short. `deliver` drains the outbox, `app` does the rest. Deliberately absent: anything of
 //! the engine underneath in a signature, so that the same contract can stand over PostgreSQL; and any deciding.
 
+mod ack;
 mod book;
 mod codec;
 mod error;
@@ -18,6 +19,7 @@ mod migrations;
 mod open;
 mod outbox;
 mod retention;
+mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tick;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{from_json, micros, pack, seconds, to_json, unpack};
-use super::{Store, StoreError, book, history, lease, outbox};
+use super::{Store, StoreError, ack, book, history, lease, outbox, silence};
 use crate::model::{Decision, Frame, Missing, MissingReason, Outcome, Reading, RuleOutcome, Snapshot};
 
 /// All that one tick leaves behind.
@@ -81,6 +81,8 @@ impl Store {
         let tick = tx.last_insert_rowid();
         put_readings(&tx, commit, tick, packed)?;
         book::put(&tx, commit, tick)?;
+        ack::put(&tx, commit)?;
+        silence::put(&tx, commit)?;
         history::put(&tx, commit)?;
         outbox::put(&tx, commit)?;
         tx.commit()?;
