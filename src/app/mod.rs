@@ -1,6 +1,7 @@
 //! The only room that knows every other: builds the parts, runs ticks, reloads, stops. `cli` calls it, nobody else does.
 
 pub mod behind;
+pub mod explain;
 pub mod house;
 pub mod oneshot;
 pub mod plugins;

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod docs;
 mod doctor;
+mod explain;
 mod frames;
 mod plugin;
 mod progress;
@@ -45,6 +46,7 @@ enum Command {
     Doctor(doctor::Args),
     Demo(demo::Args),
     Alerts(alerts::Args),
+    Explain(explain::Args),
     Rules(rules::Args),
     Frames(frames::Args),
     Plugin(plugin::Args),
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Alerts(args) => alerts::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Frames(args) => frames::run(&args),
         Command::Plugin(args) => plugin::run(&args),

@@ -84,7 +84,7 @@ pub(super) struct Scene<'a> {
 pub(super) struct Judged<'a> {
     pub(super) outcome: Option<RuleOutcome>,
     pub(super) input: Option<RuleInput>,
-    engine: Option<&'a Arc<dyn Rule>>,
+    pub(super) engine: Option<&'a Arc<dyn Rule>>,
 }
 
 impl<'a> Scene<'a> {
