@@ -80,7 +80,8 @@ fn turn<'a>(outcome: &'a RuleOutcome, alerts: &[&Alert], book: &Book, config: &'
 fn settle(mut life: Life<'_>, book: &Book, config: &DecideConfig, now: DateTime<Utc>, decision: &mut Decision) {
     if let Some((from, reason)) = life.change.take() {
         let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
-        decision.transitions.push(Transition { rule_hash, ..transition(&life.alert, from, reason, now) });
+        let labels = life.alert.flat_labels(config.target.cluster.as_deref());
+        decision.transitions.push(Transition { rule_hash, labels, ..transition(&life.alert, from, reason, now) });
     }
     if let Some(reason) = life.note.take() {
         let fingerprint = life.alert.fingerprint.clone();
@@ -110,6 +111,7 @@ fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: Dat
         reason,
         summary: alert.summary.clone(),
         rule_hash: String::new(),
+        labels: Labels::default(),
         at: now,
     }
 }

@@ -46,17 +46,13 @@ impl Store {
     /// When the store cannot be read.
     pub fn elsewhere(&self, target: &str) -> Result<Vec<Elsewhere>, StoreError> {
         let view = self.read()?;
-        let mut query = view.prepare_cached(
-            "SELECT name, CASE WHEN json_valid(head) THEN json_extract(head, '$.target.cluster') END
-             FROM target LEFT JOIN tick ON tick.id = target.last_tick WHERE name <> ?1 ORDER BY name",
-        )?;
-        let mut rows = query.query([target])?;
+        let clusters = clusters(&view)?;
         let mut elsewhere = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (name, cluster): (String, Option<String>) = (row.get(0)?, row.get(1)?);
-            let alerts = alerts(&view, Some(&name))?;
-            let live = alerts.into_iter().filter(|alert| matches!(alert.state, State::Firing | State::Recovering));
-            elsewhere.extend(live.map(|alert| Elsewhere { labels: alert.flat_labels(cluster.as_deref()), fingerprint: alert.fingerprint }));
+        for alert in alerts(&view, None)?.into_iter().filter(|alert| alert.target != target) {
+            if matches!(alert.state, State::Firing | State::Recovering) {
+                let labels = alert.flat_labels(clusters.get(&alert.target).map(String::as_str));
+                elsewhere.push(Elsewhere { fingerprint: alert.fingerprint, labels });
+            }
         }
         Ok(elsewhere)
     }
@@ -85,7 +81,18 @@ impl Store {
     }
 }
 
-fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
+/// The cluster of each target that is of one, as its latest tick says.
+pub(super) fn clusters(db: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    // A torn head is nobody's cluster, and no error: the book of everything else goes on.
+    let mut query = db.prepare_cached(
+        "SELECT target.name, json_extract(head, '$.target.cluster') AS cluster FROM target JOIN tick ON tick.id = target.last_tick
+         WHERE json_valid(head) AND json_type(head, '$.target.cluster') = 'text'",
+    )?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
     let mut query = db.prepare("SELECT body FROM alert WHERE ?1 IS NULL OR target = ?1 ORDER BY target, fingerprint")?;
     let mut rows = query.query([target])?;
     let mut alerts = Vec::new();

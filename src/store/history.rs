@@ -250,6 +250,7 @@ mod tests {
             reason: Reason::Cleared,
             summary: "s".into(),
             rule_hash: String::new(),
+            labels: Default::default(),
             at: at(s),
         };
         let life = [step(State::Inactive, State::Pending, 0), step(State::Pending, State::Firing, 60)];

@@ -11,6 +11,7 @@
 mod ack;
 mod book;
 mod codec;
+mod episode;
 mod error;
 mod history;
 mod lease;
@@ -19,15 +20,18 @@ mod migrations;
 mod open;
 mod outbox;
 mod retention;
+mod ruling;
 mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tick;
 
+pub use episode::{EpisodeFilter, EpisodeSummary, SeenAlert};
 pub use error::StoreError;
 pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
 pub use outbox::{AttemptOutcome, ChannelCounts, OutboxRow};
 pub use retention::Pruned;
+pub use ruling::{Ruling, Verdict};
 pub use tick::{OutcomeSummary, TickCommit};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};

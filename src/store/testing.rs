@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Store, StoreError, TickCommit};
 use crate::model::{
-    Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading,
+    Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading, RuleMeta,
     Sensitivity, Severity, Snapshot, State, Target, Tier, Unit,
 };
 
@@ -42,6 +42,16 @@ pub fn snapshot(taken_at: i64, frames: &[Arc<Frame>]) -> Snapshot {
         frames: frames.iter().map(|f| (f.def.name.clone(), Reading::Collected(f.clone()))).collect(),
         cost: Default::default(),
     }
+}
+
+/// What a rule of that id declares.
+pub fn meta(id: &str) -> RuleMeta {
+    let json = serde_json::json!({
+        "id": id, "title": "", "category": "", "tier": "page", "pack": "page", "enabled": true, "inputs": [], "from": null,
+        "settings": [], "for_s": 0, "keep_firing_for_s": 0, "interval_s": 0, "labels": {}, "channels": [], "runbook": "",
+        "fire_when_missing": false, "engine": "rich", "source": "", "hash": ""
+    });
+    serde_json::from_value(json).unwrap()
 }
 
 /// A firing alert.
