@@ -5,6 +5,7 @@
 //! sends (`deliver` does) and never commits (`store` does); `book.told` is read here and changes only by a delivery.
 
 mod announce;
+mod ask;
 #[cfg(test)]
 mod conformance;
 mod dedup;
@@ -27,6 +28,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{Alert, Book, DecideConfig, Decision, DecisionRecord, Labels, RuleMeta, RuleOutcome, State, Transition};
 use lifecycle::{Life, Turn};
 
+pub use ask::is_matched;
 pub use fingerprint::fingerprint;
 pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
 

@@ -1,6 +1,7 @@
 //! The only room that knows every other: builds the parts, runs ticks, reloads, stops. `cli` calls it, nobody else does.
 
 pub mod behind;
+pub mod drill;
 pub mod explain;
 pub mod house;
 pub mod oneshot;
@@ -11,6 +12,7 @@ pub mod replay;
 pub mod report;
 pub mod service;
 pub mod setup;
+pub mod silence;
 pub mod tick;
 pub mod tick_file;
 pub mod turn;

@@ -12,10 +12,11 @@ use crate::app::plugins::{self, Plugins};
 use crate::app::setup::{self, Rules};
 use crate::config::{self, Config};
 use crate::env::Env;
-use crate::model::Evidence;
+use crate::model::{Evidence, Matchers};
 use crate::plugin::Compiler;
 use crate::problem::{Level, Problem};
 use crate::store::Store;
+use crate::text::safe;
 
 /// An error with its causes, for a person.
 pub fn explain(error: &anyhow::Error) -> String {
@@ -45,6 +46,20 @@ pub fn time(text: &str) -> Result<DateTime<Utc>, String> {
     let plain = text.trim_end_matches('Z').replace('T', " ");
     let known = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(&plain, form).ok());
     known.map(|time| time.and_utc()).ok_or_else(|| "a time such as `2026-11-24 18:00` (UTC) or `2026-11-24T18:00:00+01:00`".into())
+}
+
+/// Who sits here: `$USER@host`.
+pub fn author(env: &Env) -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| env.get(name)).unwrap_or_else(|| "somebody".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) }
+}
+
+/// Conditions given as several words: `tier=prod 'severity>=warning'`, or one list of them.
+pub fn matchers(texts: &[String]) -> anyhow::Result<Matchers> {
+    let read = |text: &String| text.parse::<Matchers>().map_err(|problem| anyhow::anyhow!("`{}` cannot be read: {problem}", safe(text)));
+    let lists: Vec<Matchers> = texts.iter().map(read).collect::<anyhow::Result<_>>()?;
+    Ok(Matchers(lists.into_iter().flat_map(|Matchers(list)| list).collect()))
 }
 
 /// A time as pages show it: the hour alone on the same day, else with its date.

@@ -1,5 +1,6 @@
 //! Looking back: the tick that was in force at a time, and how a frame read over a while. For people who ask why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -32,6 +33,17 @@ impl Store {
     pub fn first_tick_at(&self, target: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
         let sql = "SELECT taken_at FROM tick WHERE target = ?1 ORDER BY id LIMIT 1";
         Ok(self.db.query_row(sql, [target], |row| row.get(0)).optional()?.map(time))
+    }
+
+    /// When each channel last took a notice, by name.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn last_deliveries(&self) -> Result<BTreeMap<String, DateTime<Utc>>, StoreError> {
+        let sql = "SELECT channel, max(finished_at) FROM outbox WHERE state = 'delivered' GROUP BY channel";
+        let mut query = self.db.prepare(sql)?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, time(row.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Readings of a frame in `[since, until]`, oldest first: all of them, or `most` that lie evenly, the newest among them.

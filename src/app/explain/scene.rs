@@ -18,7 +18,7 @@ use crate::model::{
     Snapshot, State, Target,
 };
 use crate::rules::{Facts, Rule, TickInput};
-use crate::store::Store;
+use crate::store::{EpisodeFilter, Store};
 use crate::text::safe;
 
 /// What a rule says of one subject of one tick.
@@ -254,8 +254,7 @@ impl Judged<'_> {
     fn dated(&self, scene: &Scene<'_>, store: &Store) -> Result<Verdict> {
         Ok(match self.as_a_whole(scene) {
             Verdict::CannotTell { reason, remedy, .. } => {
-                let since = store.book(&scene.target.name)?.rules.get(&scene.rule.id).and_then(|health| health.unknown_since);
-                Verdict::CannotTell { since: since.filter(|since| *since <= scene.at), reason, remedy }
+                Verdict::CannotTell { since: unknown_since(store, scene)?, reason, remedy }
             }
             other => other,
         })
@@ -279,6 +278,14 @@ impl Judged<'_> {
             Outcome::Skipped(reason) => Verdict::Off { reason: reason.clone() },
         }
     }
+}
+
+/// Since when the rule has not come to an end, by how it ended before that time.
+fn unknown_since(store: &Store, scene: &Scene<'_>) -> Result<Option<DateTime<Utc>>> {
+    let mut rulings = store.rulings(&scene.target.name, &scene.rule.id)?;
+    rulings.retain(|ruling| ruling.at <= scene.at);
+    let ended = |outcome: &str| matches!(outcome, "ok" | "skipped");
+    Ok(rulings.iter().rev().take_while(|ruling| !ended(&ruling.verdict.outcome)).last().map(|ruling| ruling.at))
 }
 
 fn gone(rule: &str, alerts: &[Alert]) -> RulePart {
@@ -314,6 +321,11 @@ fn book_of(meta: &RuleMeta, target: &str, firing: &[Labels]) -> Book {
     Book { alerts: firing.iter().map(alert).collect(), ..Book::default() }
 }
 
-fn past_subjects(_store: &Store, _target: &str, _rule: &str) -> Result<Vec<Labels>> {
-    Ok(Vec::new())
+/// Subjects of the rule's latest episodes, those of objects that are gone among them.
+fn past_subjects(store: &Store, target: &str, rule: &str) -> Result<Vec<Labels>> {
+    let filter = EpisodeFilter { target: Some(target.into()), rule: Some(rule.into()), limit: Some(EPISODES), ..EpisodeFilter::default() };
+    Ok(store.episodes(&filter)?.into_iter().map(|episode| episode.subject).collect())
 }
+
+/// Episodes that are looked through for a name.
+const EPISODES: usize = 500;

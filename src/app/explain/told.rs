@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::life::Life;
 use super::scene::Scene;
 use super::{Question, Sources};
-use crate::model::{Fingerprint, NoticeKind, Reason};
+use crate::alert::is_matched;
+use crate::model::{Fingerprint, MaintenanceWindow, NoticeKind, Reason};
 use crate::store::{NoticeState, SentNotice};
 
 /// One channel's part of an episode.
@@ -81,7 +82,7 @@ pub(super) fn of(
         part.choice = Some((choice.record.sent, choice.record.reason.to_string(), choice.at));
     }
     let of_channel = |(channel, part): (String, ChannelPart)| {
-        let next_waits = part.next.and_then(|at| falls_into(scene, at));
+        let next_waits = part.next.and_then(|at| falls_into(scene, fingerprint, at));
         ChannelPart { channel, next_waits, ..part }
     };
     let wanted = |part: &ChannelPart| question.channel.is_none_or(|channel| channel == part.channel);
@@ -98,6 +99,8 @@ fn next(reason: &Reason) -> Option<DateTime<Utc>> {
 }
 
 /// The window that is open then.
-fn falls_into(scene: &Scene<'_>, at: DateTime<Utc>) -> Option<(String, DateTime<Utc>)> {
-    scene.decide.windows.iter().find_map(|window| Some((window.name.clone(), window.window.contains(at)?)))
+fn falls_into(scene: &Scene<'_>, fingerprint: &Fingerprint, at: DateTime<Utc>) -> Option<(String, DateTime<Utc>)> {
+    let alert = scene.alerts.iter().find(|alert| alert.fingerprint == *fingerprint)?;
+    let takes = |window: &&MaintenanceWindow| is_matched(alert, &scene.target, &window.matchers);
+    scene.decide.windows.iter().filter(takes).find_map(|window| Some((window.name.clone(), window.window.contains(at)?)))
 }
