@@ -169,7 +169,7 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
+    use super::super::testing::{alert, at, dead, decision, delivered, notice, snapshot, two_handles};
     use super::super::{AttemptOutcome, Store};
     use super::*;
     use crate::model::{Decision, Flap, NoticeKind, RuleHealth, Severity};
@@ -180,8 +180,7 @@ mod tests {
     }
 
     fn attempt(store: &mut Store, s: i64, outcome: &AttemptOutcome) {
-        let rows = store.lease_outbox("console", "me", at(s), 64, 60).unwrap();
-        rows.iter().for_each(|row| store.finish(row.id, "me", outcome, at(s)).unwrap());
+        store.end_due("console", s, outcome);
     }
 
     #[test]
@@ -213,11 +212,11 @@ mod tests {
         assert_eq!(told_by_console(&store), None);
         store.commit_simply(&snapshot(0, &[]), &tell("k1", NoticeKind::Firing)).unwrap();
         assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, false)));
-        attempt(&mut store, 1, &AttemptOutcome::Delivered { receipt: "ok".into() });
+        attempt(&mut store, 1, &delivered("ok"));
         assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, true)));
         store.commit_simply(&snapshot(60, &[]), &tell("k2", NoticeKind::Raised)).unwrap();
         assert_eq!(told_by_console(&store), Some((NoticeKind::Raised, false)));
-        attempt(&mut store, 61, &AttemptOutcome::Dead { error: "no such room".into() });
+        attempt(&mut store, 61, &dead("no such room"));
         assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, true)));
     }
 

@@ -231,8 +231,8 @@ fn seen_now(alert: &Alert, cluster: Option<&str>) -> SeenAlert {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
-    use super::super::{AttemptOutcome, Store};
+    use super::super::Store;
+    use super::super::testing::{alert, at, decision, delivered, notice, snapshot, two_handles};
     use super::*;
     use crate::model::{Decision, NoticeKind, Reason};
 
@@ -269,9 +269,7 @@ mod tests {
             60,
             Decision { transitions: vec![change("f1", "e1", State::Pending, State::Firing, 60)], ..decision(&[], &[told]) },
         );
-        for row in store.lease_outbox("log", "me", at(61), 64, 60).unwrap() {
-            store.finish(row.id, "me", &AttemptOutcome::Delivered { receipt: String::new() }, at(61)).unwrap();
-        }
+        store.end_due("log", 61, &delivered(""));
         let lives = [
             (120, "f1", "e1", State::Firing, State::Resolved),
             (200, "f1", "e2", State::Inactive, State::Firing),

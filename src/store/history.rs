@@ -54,6 +54,16 @@ pub enum NoticeState {
         /// When.
         at: DateTime<Utc>,
     },
+    /// The end came before the channel was told: there is nothing to tell any more.
+    Collapsed {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The channel could not be reached and its fallback was told; see the error.
+    Handed {
+        /// When.
+        at: DateTime<Utc>,
+    },
 }
 
 /// A notice and how its delivery went.
@@ -151,7 +161,7 @@ impl Store {
     }
 
     /// Rows that a query gives newest first, turned round; what cannot be read is left out.
-    fn latest_of<T>(
+    pub(super) fn latest_of<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -169,11 +179,13 @@ fn body<T: DeserializeOwned>(what: &str, row: &Row<'_>, at: usize) -> rusqlite::
     Ok(from_json(what, row.get_ref(at)?.as_str().unwrap_or_default()))
 }
 
-fn sent_notice(row: &Row<'_>) -> rusqlite::Result<Option<SentNotice>> {
+pub(super) fn sent_notice(row: &Row<'_>) -> rusqlite::Result<Option<SentNotice>> {
     let finished = time(row.get::<_, Option<i64>>(6)?.unwrap_or_default());
     let state = match row.get_ref(4)?.as_str().unwrap_or_default() {
         "delivered" => NoticeState::Delivered { at: finished, receipt: row.get::<_, Option<String>>(7)?.unwrap_or_default() },
         "dead" => NoticeState::Dead { at: finished },
+        "collapsed" => NoticeState::Collapsed { at: finished },
+        "handed" => NoticeState::Handed { at: finished },
         _ => NoticeState::Waiting { due: time(row.get(5)?) },
     };
     let (number, queued_at, attempts, error) = (row.get(1)?, time(row.get(2)?), row.get(3)?, row.get(8)?);
@@ -211,7 +223,7 @@ pub(super) fn put_choices(tx: &Transaction<'_>, records: &[DecisionRecord], at: 
 #[cfg(test)]
 mod tests {
     use super::super::AttemptOutcome;
-    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
+    use super::super::testing::{alert, at, dead, decision, delivered, notice, snapshot, two_handles};
     use super::*;
     use crate::model::{Decision, NoticeKind, Reason};
 
@@ -287,14 +299,10 @@ mod tests {
         let firing = alert("f1", "e1");
         let tell = ["console", "log", "mail"].map(|channel| notice(channel, &firing, channel, NoticeKind::Firing));
         store.commit_simply(&snapshot(0, &[]), &decision(&[firing], &tell)).unwrap();
-        let mut finish = |channel: &str, outcome: &AttemptOutcome| {
-            for row in store.lease_outbox(channel, "me", at(1), 1, 60).unwrap() {
-                store.finish(row.id, "me", outcome, at(2)).unwrap();
-            }
-        };
-        finish("console", &AttemptOutcome::Delivered { receipt: "line 7".into() });
+        let mut finish = |channel: &str, outcome: &AttemptOutcome| store.end_due(channel, 2, outcome);
+        finish("console", &delivered("line 7"));
         finish("log", &AttemptOutcome::Retry { at: at(30), error: "disk full".into() });
-        finish("mail", &AttemptOutcome::Dead { error: "no such user".into() });
+        finish("mail", &dead("no such user"));
         let told: Vec<_> = store.notices_of("f1").unwrap().into_iter().map(|n| (n.notice.key, n.attempts, n.state, n.error)).collect();
         let row = |key: &str, state, error: Option<&str>| (key.to_string(), 1, state, error.map(String::from));
         assert_eq!(

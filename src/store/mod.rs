@@ -10,6 +10,7 @@
 
 mod ack;
 mod book;
+mod channel;
 mod codec;
 mod episode;
 mod error;
@@ -26,10 +27,11 @@ mod silence;
 pub(crate) mod testing;
 mod tick;
 
+pub use channel::ChannelState;
 pub use episode::{EpisodeFilter, EpisodeSummary, SeenAlert};
 pub use error::StoreError;
 pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
-pub use outbox::{AttemptOutcome, ChannelCounts, OutboxRow};
+pub use outbox::{AttemptOutcome, Batch, ChannelCounts, DeadFilter, LeaseRequest, OutboxRow};
 pub use retention::Pruned;
 pub use ruling::{Ruling, Verdict};
 pub use tick::{OutcomeSummary, TickCommit};

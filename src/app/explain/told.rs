@@ -52,6 +52,8 @@ impl Said {
             NoticeState::Waiting { due } => (format!("waits until {}", due.format("%TZ")), error()),
             NoticeState::Delivered { at, receipt } => (format!("delivered {}", at.format("%TZ")), receipt.clone()),
             NoticeState::Dead { at } => (format!("given up {}", at.format("%TZ")), error()),
+            NoticeState::Collapsed { .. } => ("needless: it was over before it was told".into(), String::new()),
+            NoticeState::Handed { at } => (format!("handed to its fallback {}", at.format("%TZ")), error()),
         };
         Self { kind: sent.notice.kind, at: sent.queued_at, state, detail, fallback_of: sent.notice.fallback_of.clone() }
     }
