@@ -147,6 +147,10 @@ typedef struct wire_rule_def_t {
   // More that a rule may say of itself, all text: "category", "tier" ("page", "ticket" or "advice"; default
   // "ticket"), "for", "keep_firing_for", "interval" (spans: "10m"), "runbook", "channels" (names with commas between),
   // "label.<name>", "enabled" ("false": only where an override switches it on), "when_missing" ("hold" or "fire").
+  // "where": what a row of its own frame must have at least to be handed over, `tables.dead >= least and
+  // rate(tables.n_tup_upd) > 0`: needs of that frame on the left, a number, a number setting or another such need on
+  // the right, `<`, `<=`, `>`, `>=`, joined by `and`. Rows are then numbered among those handed over. Rows whose alert
+  // fires are always handed over, and so are those in which an optional input of a condition is unknown.
   wire_list_entry_t   extra;
 } wire_rule_def_t;
 

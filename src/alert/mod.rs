@@ -65,13 +65,11 @@ pub fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfig, now:
 fn turn<'a>(outcome: &'a RuleOutcome, alerts: &[&Alert], book: &Book, config: &'a DecideConfig, now: DateTime<Utc>) -> Turn<'a> {
     let meta: &RuleMeta = &outcome.meta;
     let last_ok = book.rules.get(&meta.id).and_then(|health| health.last_ok);
-    let Labels(mut labels) = config.target.labels.clone();
-    labels.extend(meta.labels.0.clone());
     Turn {
         meta,
         verdict: verdict::of(outcome, alerts),
         target: &config.target.name,
-        labels: Labels(labels),
+        labels: config.target.labels.with(&meta.labels),
         now,
         since_end: last_ok.map_or(TimeDelta::zero(), |last_ok| now - last_ok),
         interval_s: meta.interval_s.max(config.every_s),

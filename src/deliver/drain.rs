@@ -3,7 +3,7 @@
 //! Nothing is lost when it is stopped at any point: what was leased is tried again later, under the same key. A notice
 //! whose channel left the config is given up with that reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub struct DrainReport {
     /// The latest error of each channel that had one.
     pub failed: BTreeMap<String, String>,
     /// Channels whose login was refused.
-    pub paused: Vec<String>,
+    pub paused: BTreeSet<String>,
     /// What the store could not do; the rows concerned are sent again.
     pub errors: Vec<StoreError>,
 }

@@ -11,6 +11,7 @@ pub mod channels;
 pub mod circuit;
 mod drain;
 mod packet;
+pub mod http;
 pub mod rate;
 pub mod render;
 pub mod retry;

@@ -152,7 +152,7 @@ impl Turn<'_> {
             SendError::Retryable { after_s, .. } => circuit::failed(state, &shown, *after_s, now, self.post.seed),
             SendError::Auth { .. } => {
                 circuit::refused(state, &shown, now);
-                report.paused.push(self.name.into());
+                report.paused.insert(self.name.into());
             }
             // The receiver lives; it only does not want this notice.
             SendError::Permanent { .. } => {}

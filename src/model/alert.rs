@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Ack, ActionRequest, Evidence, Labels, Link, NoticeKind, Reason, Severity, Silence, Tier};
+use super::{Ack, ActionRequest, Evidence, Few, Labels, Link, NoticeKind, Reason, Severity, Silence, Tier};
 
 /// Who an alert is: a hash of rule id, target and subject. Made by `alert::fingerprint`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,8 +110,8 @@ pub struct Alert {
     pub links: Vec<Link>,
     /// The latest choice about each channel, so that only a change of it is written down; about no channel under an empty
     /// name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub choices: BTreeMap<String, (bool, Reason)>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub choices: Few<(bool, Reason)>,
     /// How it comes and goes.
     #[serde(default, skip_serializing_if = "Flap::is_calm")]
     pub flap: Flap,
@@ -124,22 +124,15 @@ impl Alert {
     /// All that matchers see of it, in one map: its subject, its labels, and over them the names that every alert has.
     #[must_use]
     pub fn flat_labels(&self, cluster: Option<&str>) -> Labels {
-        let Labels(mut labels) = self.subject.clone();
-        labels.extend(self.labels.0.clone());
-        let mut labels = Labels(labels);
-        for (name, value) in [
+        let of_every_alert = [
             ("severity", self.severity.as_str()),
             ("rule", &self.rule),
             ("target", &self.target),
             ("tier", self.tier.as_str()),
             ("category", &self.category),
-        ] {
-            labels.set(name, value);
-        }
-        if let Some(cluster) = cluster {
-            labels.set("cluster", cluster);
-        }
-        labels
+        ];
+        let of_every_alert = of_every_alert.into_iter().chain(cluster.map(|cluster| ("cluster", cluster)));
+        self.subject.with(&self.labels).with(&of_every_alert.collect())
     }
 }
 
@@ -253,7 +246,8 @@ pub struct Book {
     /// Rule health by rule id.
     pub rules: BTreeMap<String, RuleHealth>,
     /// What each channel was last told, by alert and channel name. Failed notices are not here.
-    pub told: BTreeMap<Fingerprint, BTreeMap<String, Told>>,
+    /// Shared, since a tick changes nothing of it.
+    pub told: Arc<BTreeMap<Fingerprint, Few<Told>>>,
     /// Acknowledgements of living episodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub acks: BTreeMap<Fingerprint, Ack>,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::codec::{from_json, micros, time, to_json};
 use super::{Store, StoreError, TickCommit, ack, silence};
-use crate::model::{Alert, Book, Elsewhere, Fingerprint, State, Told};
+use crate::model::{Alert, Book, Elsewhere, Few, Fingerprint, State, Told};
 
 /// Alerts that a beginning of an id may mean; more only say that it is too short.
 const FEW: u32 = 10;
@@ -32,7 +32,7 @@ impl Store {
             version: version.unsigned_abs(),
             alerts: alerts(&view, Some(target))?.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect(),
             rules: from_json("the rule health", &rules).unwrap_or_default(),
-            told: told(&view, target)?,
+            told: Arc::new(told(&view, target)?),
             acks: ack::of_book(&view, target)?,
             silences: silence::of_book(&view, last_tick_at.map(time))?,
             elsewhere: Vec::new(),
@@ -104,7 +104,7 @@ pub(super) fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>
 
 /// The latest notice of each living episode that a channel has, or will have; what was given up, collapsed or handed
 /// to another told it nothing.
-fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, BTreeMap<String, Told>>, StoreError> {
+fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, Few<Told>>, StoreError> {
     let mut query = db.prepare(
         "SELECT outbox.fingerprint, outbox.channel, outbox.episode, outbox.kind, outbox.severity, outbox.queued_at,
                 outbox.finished_at, max(outbox.id)
@@ -113,7 +113,7 @@ fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, BTreeMap<
          GROUP BY outbox.episode, outbox.channel",
     )?;
     let mut rows = query.query([target])?;
-    let mut told: BTreeMap<Fingerprint, BTreeMap<String, Told>> = BTreeMap::new();
+    let mut told: BTreeMap<Fingerprint, Few<Told>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let word = |at: usize| -> Result<String, StoreError> { Ok(format!("\"{}\"", row.get::<_, String>(at)?)) };
         let (Some(kind), Some(severity)) = (from_json("a notice", &word(3)?), from_json("a notice", &word(4)?)) else { continue };

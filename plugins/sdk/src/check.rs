@@ -25,7 +25,8 @@ pub const fn is_unit(text: &str) -> bool {
     one_of(text, &UNITS)
 }
 
-const PROPERTIES: [&str; 9] = ["category", "tier", "for", "keep_firing_for", "interval", "runbook", "channels", "enabled", "when_missing"];
+const PROPERTIES: [&str; 10] =
+    ["category", "tier", "for", "keep_firing_for", "interval", "runbook", "channels", "enabled", "when_missing", "where"];
 
 /// Whether a rule may say that of itself: a property of the contract, or `label.<name>`.
 #[must_use]

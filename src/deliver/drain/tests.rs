@@ -4,9 +4,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::super::testing::at;
+use super::super::channels::Rate;
 use super::super::{Channel, Message, Receipt, SendError};
 use super::*;
-use crate::model::{Notice, NoticeKind};
+use crate::model::{Notice, NoticeKind, Severity};
 use crate::store::testing::{alert, decision, delivered, notice, snapshot};
 use crate::store::{ChannelCounts, NoticeState};
 
@@ -116,11 +117,12 @@ async fn a_failing_channel_rests_after_some_tries_and_later_catches_up() {
     let many: Vec<(String, String)> = (0..20).map(|n| (format!("k{n:02}"), format!("e{n}"))).collect();
     let notices: Vec<(&str, &str, &str)> = many.iter().map(|(key, episode)| (key.as_str(), episode.as_str(), "mail")).collect();
     let (_folder, store, clock) = house(&notices);
-    let mail = Scripted::new(fail(3));
+    let mail = Scripted::new(fail(12));
     let channels = channels(&[("mail", &mail)]);
     let report = post(&store, &channels, "me", &clock, 0).drain(PLENTY).await;
-    assert_eq!((report.delivered, report.retried), (0, 3));
-    assert_eq!(mail.seen().len(), 3);
+    assert_eq!((report.delivered, report.retried), (0, 12));
+    assert_eq!(mail.seen().len(), 12, "the seven that were under way when the fifth failed, and no more");
+    assert_eq!(post(&store, &channels, "me", &clock, 0).drain(PLENTY).await.retried, 0, "it rests");
     assert_eq!(counts(&store, "mail").waiting, 20);
     tokio::time::advance(Duration::from_secs(300)).await;
     assert_eq!(post(&store, &channels, "me", &clock, 0).drain(PLENTY).await.delivered, 20);
@@ -133,12 +135,112 @@ async fn a_refused_login_pauses_the_channel_and_keeps_its_rows() {
     let (mail, log) = (Scripted::new([refused(), refused()]), Scripted::new([]));
     let channels = channels(&[("mail", &mail), ("log", &log)]);
     let report = post(&store, &channels, "me", &clock, 0).drain(PLENTY).await;
-    assert_eq!((report.paused, report.delivered), (vec!["mail".to_string()], 1));
-    assert_eq!(mail.seen(), ["a"]);
+    assert_eq!((report.paused, report.delivered), (["mail".to_string()].into(), 1));
+    assert_eq!(mail.seen(), ["a", "b"]);
     tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
     assert_eq!(post(&store, &channels, "me", &clock, 0).drain(PLENTY).await.dead, 0, "somebody has to mend it first");
-    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(mail.seen().len(), 2, "and says so");
+    assert!(store.lock().unwrap().resume_channel("mail", clock.now()).unwrap());
     assert_eq!(post(&store, &channels, "me", &clock, 0).drain(PLENTY).await.delivered, 2);
+}
+
+/// Channels, the first of which has that rate.
+fn limited(list: &[(&str, &Arc<Scripted>)], count: u32, digest: bool) -> BTreeMap<String, Line> {
+    let mut lines = channels(list);
+    let line = lines.get_mut(list[0].0).unwrap();
+    line.rate = Some(Rate { count, per_s: 60 });
+    line.traits.digest = digest;
+    lines
+}
+
+fn many(count: usize) -> Vec<(String, String)> {
+    (0..count).map(|n| (format!("k{n:02}"), format!("e{n}"))).collect()
+}
+
+fn on<'a>(channel: &'a str, many: &'a [(String, String)]) -> Vec<(&'a str, &'a str, &'a str)> {
+    many.iter().map(|(key, episode)| (key.as_str(), episode.as_str(), channel)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_the_rate_waits_and_goes_out_as_the_rate_allows() {
+    let many = many(20);
+    let (_folder, store, clock) = house(&on("mail", &many));
+    let mail = Scripted::new([]);
+    let lines = limited(&[("mail", &mail)], 6, false);
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 4, "a third is kept for what is critical");
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 0);
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 2);
+    assert_eq!(counts(&store, "mail").waiting, 14);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_receiver_understands_digests_nothing_waits_for_the_rate() {
+    let many = many(100);
+    let (_folder, store, clock) = house(&on("mail", &many));
+    let mail = Scripted::new([]);
+    let lines = limited(&[("mail", &mail)], 6, true);
+    let report = post(&store, &lines, "me", &clock, 0).drain(PLENTY).await;
+    assert_eq!((report.delivered, mail.seen().len()), (100, 4), "three by themselves and one for the other 97");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_critical_has_its_share_of_the_rate() {
+    let (_folder, store, clock) = house(&on("mail", &many(9)));
+    let mail = Scripted::new([]);
+    let lines = limited(&[("mail", &mail)], 6, false);
+    post(&store, &lines, "me", &clock, 0).drain(PLENTY).await;
+    let critical = Notice { severity: Severity::Critical, ..notice("worst", &alert("f2", "e99"), "mail", NoticeKind::Firing) };
+    store.lock().unwrap().commit_simply(&snapshot(1, &[]), &decision(&[], &[critical])).unwrap();
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 1);
+    assert_eq!(mail.seen().last().map(String::as_str), Some("worst"));
+}
+
+fn with_fallback(mail: &Arc<Scripted>, chat: &Arc<Scripted>) -> BTreeMap<String, Line> {
+    let mut lines = channels(&[("mail", mail), ("chat", chat)]);
+    lines.get_mut("mail").unwrap().fallback = Some("chat".into());
+    lines
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_told_to_the_fallback_in_the_same_drain() {
+    let (_folder, store, clock) = house(&[("a", "e1", "mail")]);
+    let (mail, chat) = (Scripted::new([Answer::Fail(SendError::Permanent { detail: "550 no such user".into() })]), Scripted::new([]));
+    let report = post(&store, &with_fallback(&mail, &chat), "me", &clock, 0).drain(PLENTY).await;
+    assert_eq!((report.dead, report.handed, report.delivered), (1, 1, 1));
+    assert_eq!(chat.seen(), ["a~chat"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_five_minutes_of_trouble_the_fallback_is_told_and_before_not() {
+    let many = many(12);
+    let (_folder, store, clock) = house(&on("mail", &many));
+    let (mail, chat) = (Scripted::new(fail(10_000)), Scripted::new([]));
+    let lines = with_fallback(&mail, &chat);
+    let mut passed = 0;
+    while chat.seen().is_empty() && passed < 900 {
+        post(&store, &lines, "me", &clock, 0).drain(PLENTY).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        passed += 1;
+    }
+    assert!((300..=310).contains(&passed), "{passed} s");
+    assert_eq!(chat.seen().len(), 12);
+    let tries = mail.seen().len();
+    assert!(tries < 20, "a channel that rests is only tried now and then: {tries} tries");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_channel_hands_over_what_comes_later_too() {
+    let (_folder, store, clock) = house(&[("a", "e1", "mail")]);
+    let (mail, chat) = (Scripted::new([Answer::Fail(SendError::Auth { detail: "401".into() })]), Scripted::new([]));
+    let lines = with_fallback(&mail, &chat);
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.handed, 0);
+    tokio::time::advance(Duration::from_secs(301)).await;
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 1);
+    let later = notice("b", &alert("f1", "e2"), "mail", NoticeKind::Firing);
+    store.lock().unwrap().commit_simply(&snapshot(302, &[]), &decision(&[], &[later])).unwrap();
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 1);
+    assert_eq!(chat.seen(), ["a~chat", "b~chat"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,13 +272,12 @@ async fn a_notice_that_is_never_taken_ends_at_its_deadline_and_not_before() {
 async fn the_budget_bounds_rows_and_time_and_the_rest_stays_due() {
     let notices = [("a", "e1", "mail"), ("b", "e2", "mail"), ("c", "e3", "mail"), ("d", "e4", "mail")];
     let (_folder, store, clock) = house(&notices);
-    let mail = Scripted::new([Answer::Take, Answer::Hang]);
+    let mail = Scripted::new([]);
     let channels = channels(&[("mail", &mail)]);
     assert_eq!(post(&store, &channels, "me", &clock, 0).drain(DrainBudget { rows: 1, ..PLENTY }).await.delivered, 1);
-    let brief = DrainBudget { time: Duration::from_secs(10), ..PLENTY };
-    let report = post(&store, &channels, "me", &clock, 0).drain(brief).await;
-    assert_eq!((report.delivered, report.retried), (0, 1), "the send that had begun ran into its timeout, no other began");
-    assert_eq!(post(&store, &channels, "another", &clock, 0).drain(PLENTY).await.delivered, 2, "nothing is held back by a lease");
+    let over = DrainBudget { time: Duration::ZERO, ..PLENTY };
+    assert_eq!(post(&store, &channels, "me", &clock, 0).drain(over).await.delivered, 0);
+    assert_eq!(post(&store, &channels, "another", &clock, 0).drain(PLENTY).await.delivered, 3, "nothing is held back by a lease");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,8 @@ pub(super) struct Answer<'a> {
     pub(super) columns: &'a Columns,
     /// The rule's own frame; `None` for a rule about the whole server.
     pub(super) frame: Option<&'a Frame>,
+    /// The rows of that frame that the plugin was handed, where it was not all.
+    pub(super) rows: Option<&'a [u32]>,
 }
 
 /// Why each row that cannot be judged cannot be: the position of the need, or `PLUGIN`.
@@ -62,13 +64,20 @@ impl Answer<'_> {
         Ok(Evaluation { findings, held, unknown: unknown.count() })
     }
 
-    /// A row that the answer names.
+    /// The row of the frame that the answer names by its number among those that were handed over.
     fn row(&self, row: Option<u32>) -> Result<Option<usize>, String> {
-        match (row, self.frame) {
-            (None, _) => Ok(None),
-            (Some(row), Some(frame)) if (row as usize) < frame.rows => Ok(Some(row as usize)),
-            (Some(row), Some(frame)) => Err(format!("its answer names row {row} of `{}`, which has {} rows", frame.def.name, frame.rows)),
-            (Some(row), None) => Err(format!("its answer names row {row}, and the rule is about the whole server")),
+        let Some(named) = row.map(|row| row as usize) else { return Ok(None) };
+        let place = match self.rows {
+            Some(rows) => rows.get(named).map(|row| *row as usize),
+            None => Some(named),
+        };
+        match (place, self.frame) {
+            (Some(row), Some(frame)) if row < frame.rows => Ok(Some(row)),
+            (_, Some(frame)) => {
+                let rows = self.rows.map_or(frame.rows, <[u32]>::len);
+                Err(format!("its answer names row {named} of `{}`, which has {rows} rows", frame.def.name))
+            }
+            (_, None) => Err(format!("its answer names row {named}, and the rule is about the whole server")),
         }
     }
 
@@ -83,7 +92,7 @@ impl Answer<'_> {
                 continue;
             }
             // Most columns of most frames are known in every row: one pass says so without a branch a row.
-            if !values.iter().any(|values| values.iter().fold(false, |any, value| any | value.is_nan())) {
+            if !values.as_deref().is_some_and(any_unknown) {
                 continue;
             }
             unknown.0.resize(rows, JUDGED);
@@ -176,6 +185,17 @@ impl Checked {
         }
         Ok(())
     }
+}
+
+/// Whether any value is unknown: a sum of nothing but zeros and NaN, in lanes that a processor adds at once.
+fn any_unknown(values: &[f64]) -> bool {
+    let (blocks, rest) = values.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for block in blocks {
+        lanes.iter_mut().zip(block).for_each(|(lane, value)| *lane += value * 0.0);
+    }
+    // An infinite value counts as possibly unknown too; the pass that follows tells them apart.
+    lanes.iter().chain(rest.iter()).any(|value| value.is_nan() || value.is_infinite())
 }
 
 /// Pairs that are remembered; they are compared one by one.

@@ -7,6 +7,7 @@ use pgsteward_sandbox::Component;
 use pgsteward_sandbox::v1::bindings::pgsteward::plugin::types::{EntryResult, PluginDef, RuleDef, SettingDef as WireSetting, ValueResult};
 
 use super::rule::WasmRule;
+use super::select::Select;
 use super::{Origin, Plugin, SharedOrigin};
 use crate::model::{Catalog, ColumnKind, FrameDef, Input, Labels, Moment, RuleMeta, SettingDef, SettingValue, Tier, Unit};
 use crate::problem::Problem;
@@ -128,8 +129,9 @@ impl Reader<'_> {
         let needs = self.needs();
         let from = self.from();
         let settings: Vec<SettingDef> = rule.settings.iter().filter_map(|setting| self.setting(setting)).collect();
+        let select = self.select(&needs, &settings);
         let meta = self.meta(&needs, from.as_deref(), settings);
-        self.faults.is_empty().then(|| WasmRule::new(self.origin.clone(), meta, needs, from))
+        self.faults.is_empty().then(|| WasmRule::new(self.origin.clone(), meta, needs, from, select))
     }
 
     fn from(&mut self) -> Option<Arc<FrameDef>> {
@@ -140,6 +142,18 @@ impl Reader<'_> {
             self.fault(fault);
         }
         frame
+    }
+
+    fn select(&mut self, needs: &[Input], settings: &[SettingDef]) -> Select {
+        let extra = texts(&self.rule.extra);
+        let Some((_, text)) = extra.iter().rev().find(|(key, _)| key == "where") else { return Select::default() };
+        match Select::read(&shown(text), self.rule.from.as_deref(), needs, settings) {
+            Ok(select) => select,
+            Err(reason) => {
+                self.fault(reason);
+                Select::default()
+            }
+        }
     }
 
     fn no_frame(&self, name: &str) -> String {

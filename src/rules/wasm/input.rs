@@ -72,6 +72,37 @@ pub(super) fn firing(from: Option<&FrameDef>, input: &RuleInput) -> Vec<u32> {
     rows.into_iter().collect()
 }
 
+/// Which rows of the rule's own frame are handed over.
+pub(super) struct Handed<'a> {
+    /// The rule's own frame; empty for a rule about the whole server.
+    pub(super) frame: &'a str,
+    /// `None`: all.
+    pub(super) rows: Option<Arc<[u32]>>,
+}
+
+impl Handed<'_> {
+    /// The columns with only those rows.
+    pub(super) fn columns(&self, needs: &[Input], columns: &Columns) -> Columns {
+        let Some(rows) = &self.rows else { return Columns(columns.0.clone()) };
+        let chosen = |values: &Arc<[f64]>| rows.iter().map(|row| values.get(*row as usize).copied().unwrap_or(f64::NAN)).collect();
+        let column = |(need, values): (&Input, &Option<Arc<[f64]>>)| match values {
+            Some(values) if need.frame == self.frame => Some(chosen(values)),
+            other => other.clone(),
+        };
+        Columns(needs.iter().zip(&columns.0).map(column).collect())
+    }
+
+    /// Rows by their numbers among those that are handed over.
+    pub(super) fn places(&self, rows: Vec<u32>) -> Vec<u32> {
+        let Some(handed) = &self.rows else { return rows };
+        rows.iter().filter_map(|row| handed.binary_search(row).ok().and_then(|at| u32::try_from(at).ok())).collect()
+    }
+
+    fn count(&self, frame: &Frame) -> usize {
+        self.rows.as_ref().filter(|_| frame.def.name == self.frame).map_or(frame.rows, |rows| rows.len())
+    }
+}
+
 /// What stands beside the columns, owned while the plugin reads it.
 pub(super) struct Facts {
     settings: Vec<(String, SettingValue)>,
@@ -89,11 +120,12 @@ impl Facts {
         &'a self,
         input: &'a RuleInput,
         needs: &[Input],
+        handed: &Handed<'_>,
         columns: &'a Columns,
         firing: &'a [u32],
         hold: &'a mut Parts<'a>,
     ) -> WireInput<'a> {
-        hold.frames = frames(needs, input);
+        hold.frames = frames(needs, input, handed);
         hold.columns =
             columns.0.iter().map(|values| Column { values: values.as_deref().unwrap_or_default(), present: values.is_some() }).collect();
         hold.settings = entries(&self.settings);
@@ -118,13 +150,13 @@ pub(super) struct Parts<'a> {
     extra: Vec<EntryParam<'a>>,
 }
 
-fn frames<'a>(needs: &[Input], input: &'a RuleInput) -> Vec<WireFrame<'a>> {
+fn frames<'a>(needs: &[Input], input: &'a RuleInput, handed: &Handed<'_>) -> Vec<WireFrame<'a>> {
     let names: BTreeSet<&str> = needs.iter().map(|need| need.frame.as_str()).collect();
     let frame = |name: &str| {
         let frame = input.snapshot.frame(name)?;
         Some(WireFrame {
             name: &frame.def.name,
-            rows: u32::try_from(frame.rows).unwrap_or(u32::MAX),
+            rows: u32::try_from(handed.count(frame)).unwrap_or(u32::MAX),
             age: (input.now - frame.as_of).num_milliseconds().max(0) as f64 / 1000.0,
             interval: input.changes.frames.get(name).map(|changes| changes.interval_s),
             extra: &[],
@@ -163,6 +195,9 @@ fn target(input: &RuleInput) -> Vec<(String, SettingValue)> {
 pub(super) struct FrameTexts {
     pub(super) needs: Arc<[Input]>,
     pub(super) snapshot: Arc<crate::model::Snapshot>,
+    /// The rule's own frame, and which of its rows were handed over.
+    pub(super) from: Option<String>,
+    pub(super) rows: Option<Arc<[u32]>>,
 }
 
 impl Texts for FrameTexts {
@@ -175,9 +210,11 @@ impl Texts for FrameTexts {
         let Some(ColumnData::Text(texts)) = frame.column(need.column.as_deref().unwrap_or_default()) else {
             return Err(format!("`{column}` is no text"));
         };
-        let text = |row: &u32| match *row as usize {
-            row if row < frame.rows => Ok(texts.get(row).map(String::from)),
-            row => Err(format!("`{column}` has no row {row}, it has {}", frame.rows)),
+        let handed = self.rows.as_deref().filter(|_| self.from.as_deref() == Some(need.frame.as_str()));
+        let place = |row: u32| handed.map_or(Some(row), |rows| rows.get(row as usize).copied()).filter(|row| (*row as usize) < frame.rows);
+        let text = |row: &u32| match place(*row) {
+            Some(place) => Ok(texts.get(place as usize).map(String::from)),
+            None => Err(format!("`{column}` has no row {row}, it has {}", handed.map_or(frame.rows, <[u32]>::len))),
         };
         rows.iter().map(text).collect()
     }

@@ -2,7 +2,7 @@
 //! engines; the sandbox crate runs the code and alone knows wasmtime.
 //!
 //! Flow: `describe` asks a component what it is and checks every word of it; for each evaluation `input` lays out the
-//! declared columns, the component is called in a fresh store, `answer` turns rows into subjects, checks evidence and
+//! declared columns, `select` leaves out rows that the rule declared uninteresting, the component is called in a fresh store, `answer` turns rows into subjects, checks evidence and
 //! actions, and decides what is held. Nothing that a plugin says is believed: ids, names, units, ranges, rows, kinds and
 //! links are checked here. Files, hashes and installation are `plugin`'s.
 
@@ -11,6 +11,7 @@ mod describe;
 mod fill;
 mod input;
 mod rule;
+mod select;
 mod stopped;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ use pgsteward_sandbox::{Failure, LogLine, Use};
 
 use super::SharedOrigin;
 use super::answer::Answer;
-use super::input::{Columns, Facts, FrameTexts, Parts, firing, wire_value};
+use super::input::{Columns, Facts, FrameTexts, Handed, Parts, firing, wire_value};
+use super::select::Select;
 use crate::model::{FrameDef, Input, Outcome, RuleInput, RuleMeta, Settings};
 use crate::rules::Rule;
 use crate::rules::missing::missing;
@@ -20,6 +21,7 @@ pub struct WasmRule {
     /// What the plugin declared, in its order; `meta.inputs` may hold its own frame as well.
     needs: Arc<[Input]>,
     from: Option<Arc<FrameDef>>,
+    select: Select,
 }
 
 /// One evaluation with what it used: for authors.
@@ -36,8 +38,8 @@ pub struct Trace {
 }
 
 impl WasmRule {
-    pub(super) fn new(origin: SharedOrigin, meta: RuleMeta, needs: Vec<Input>, from: Option<Arc<FrameDef>>) -> Self {
-        Self { origin, meta, needs: needs.into(), from }
+    pub(super) fn new(origin: SharedOrigin, meta: RuleMeta, needs: Vec<Input>, from: Option<Arc<FrameDef>>, select: Select) -> Self {
+        Self { origin, meta, needs: needs.into(), from, select }
     }
 
     /// What one call may use.
@@ -56,13 +58,17 @@ impl WasmRule {
         let columns = Columns::read(&self.needs, input);
         let facts = Facts::of(&self.meta.settings, input);
         let firing = firing(self.from.as_deref(), input);
-        let texts = Arc::new(FrameTexts { needs: self.needs.clone(), snapshot: input.snapshot.clone() });
+        let rows: Option<Arc<[u32]>> = self.select.rows(&self.needs, &columns, &firing, input).map(Into::into);
+        let handed = Handed { frame: self.meta.from.as_deref().unwrap_or_default(), rows: rows.clone() };
+        let chosen = handed.columns(&self.needs, &columns);
+        let firing = handed.places(firing);
+        let texts = Arc::new(FrameTexts { needs: self.needs.clone(), snapshot: input.snapshot.clone(), from: self.meta.from.clone(), rows });
         let mut parts = Parts::default();
-        let wire = facts.wire(input, &self.needs, &columns, &firing, &mut parts);
+        let wire = facts.wire(input, &self.needs, &handed, &chosen, &firing, &mut parts);
         let called = self.origin.component.evaluate(&self.origin.limits, texts, &self.meta.id, wire);
         let reproducible = called.answer.as_ref().err().is_none_or(Failure::is_reproducible);
         let frame = self.from.as_ref().and_then(|def| input.snapshot.frame(&def.name)).map(Arc::as_ref);
-        let answer = Answer { meta: &self.meta, needs: &self.needs, input, columns: &columns, frame };
+        let answer = Answer { meta: &self.meta, needs: &self.needs, input, columns: &columns, frame, rows: handed.rows.as_deref() };
         let outcome = match called.answer.map_err(|failure| failure.message).and_then(|said| answer.read(said)) {
             Ok(evaluation) => Outcome::Ok(evaluation),
             Err(reason) => Outcome::Error(self.complaint(&reason)),

@@ -41,7 +41,7 @@ fn read(said: wire::Evaluation, rows: &[(&str, f64)], active: &[&str]) -> Result
     let (input, needs, meta) = (input(rows, active), [need("dead")], meta());
     let columns = Columns::read(&needs, &input);
     let frame = input.snapshot.frame("tables").map(Arc::as_ref);
-    Answer { meta: &meta, needs: &needs, input: &input, columns: &columns, frame }.read(said)
+    Answer { meta: &meta, needs: &needs, input: &input, columns: &columns, frame, rows: None }.read(said)
 }
 
 fn finding(row: u32) -> wire::Finding {

@@ -1,0 +1,149 @@
+//! Where a channel sends to: an address that may be read by anybody who reads the config, or one that is a secret.
+//!
+//! Incoming webhooks carry their password in the path, so even an open address is shown by its host only.
+
+use std::fmt;
+
+use reqwest::Url;
+use serde::{Serialize, Serializer};
+
+use crate::secret::Secret;
+use crate::text::safe;
+use crate::yaml::{Fields, Node, Value, text_of};
+
+/// Shorter parts of a secret address are no secret, and blotting them out would blot out everything.
+const TELLING: usize = 8;
+
+/// A web address.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Address {
+    /// It stands in the config.
+    Open(Url),
+    /// It is kept elsewhere, or holds a login.
+    Secret(Secret),
+}
+
+impl Address {
+    /// Takes a key: an address as text, or the way to a secret. An address with a login in it is a secret, and written out it
+    /// gets the warning of every secret.
+    pub fn take(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
+        let node = fields.node(key)?;
+        match &node.value {
+            Value::Map(_) => Secret::take(fields, key).map(Self::Secret),
+            _ => match Self::open(fields, key, node)? {
+                Self::Open(url) if has_login(&url) => Secret::take(fields, key).map(Self::Secret),
+                open => Some(open),
+            },
+        }
+    }
+
+    /// An address that stands in the config; a problem, without its line, where it is none.
+    pub fn open(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Self> {
+        let parsed = text_of(node).ok_or_else(|| format!("this is {}", node.value.kind())).and_then(|text| parse(&text));
+        match parsed {
+            Ok(url) => Some(Self::Open(url)),
+            Err(why) => {
+                fields.secrets.push(node.at);
+                fields.error(node, format!("`{key}` must be an address such as `https://host/path`: {why}"));
+                None
+            }
+        }
+    }
+}
+
+/// An address that something can be sent to; why it is none, without quoting it.
+pub(super) fn parse(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim()).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" | "socks5" | "socks5h" if url.has_host() => Ok(url),
+        "http" | "https" | "socks5" | "socks5h" => Err("it names no host".into()),
+        _ => Err("it does not begin with `https://` or `http://`".into()),
+    }
+}
+
+/// Host and port, safe to show.
+pub(super) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    safe(&url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}")))
+}
+
+/// The parts of a secret that must not be shown when a receiver sends them back: itself, and what an address says behind
+/// its host.
+pub(super) fn telling_parts(secret: &str) -> Vec<String> {
+    let url = Url::parse(secret).ok();
+    let behind = url.as_ref().map(|url| [url.path(), url.query().unwrap_or_default(), url.password().unwrap_or_default()]);
+    let parts = behind.into_iter().flatten().chain([secret]);
+    let mut parts: Vec<String> = parts.filter(|part| part.len() >= TELLING).map(String::from).collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
+}
+
+fn has_login(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(url) if url.path() == "/" && url.query().is_none() => write!(f, "{}://{}", url.scheme(), host(url)),
+            Self::Open(url) => write!(f, "{}://{}/***", url.scheme(), host(url)),
+            Self::Secret(_) => f.write_str("***"),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Open(_) => ser.collect_str(self),
+            Self::Secret(secret) => secret.serialize(ser),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(yaml: &str) -> (Option<Address>, Vec<String>) {
+        let root = crate::yaml::parse("c", yaml).unwrap();
+        let mut fields = Fields::open("c", &root, "a channel").unwrap();
+        let address = Address::take(&mut fields, "url");
+        (address, fields.finish().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn an_address_is_shown_by_its_host() {
+        let shown = |yaml: &str| serde_json::json!(taken(yaml).0.unwrap()).to_string();
+        assert_eq!(shown("url: https://hooks.example/T0/secret"), r#""https://hooks.example/***""#);
+        assert_eq!(shown("url: http://127.0.0.1:9093"), r#""http://127.0.0.1:9093""#);
+        assert_eq!(shown("url: {env: HOOK}"), r#"{"env":"HOOK"}"#);
+        assert_eq!(shown("url: https://bot:hunter2@hooks.example/"), r#"{"plain":"***"}"#);
+    }
+
+    #[test]
+    fn what_is_no_address_is_not_quoted() {
+        let problems = |yaml: &str| taken(yaml).1;
+        let begin = "c:1:6: error: `url` must be an address such as `https://host/path`: ";
+        assert_eq!(problems("url: ftp://hunter2/"), [format!("{begin}it does not begin with `https://` or `http://`")]);
+        assert_eq!(problems("url: hunter2"), [format!("{begin}relative URL without a base")]);
+        assert_eq!(problems("url: [1]"), [format!("{begin}this is a list")]);
+        assert_eq!(problems("url: https://hooks.example/T0/secret"), Vec::<String>::new());
+        assert!(problems("url: https://bot:hunter2@h/")[0].contains("warning: `url` is written out in the config"));
+    }
+
+    #[test]
+    fn a_secret_address_is_blotted_out_by_its_parts() {
+        assert_eq!(
+            telling_parts("https://hooks.example/T0/B0/xyz?key=0123456789"),
+            ["https://hooks.example/T0/B0/xyz?key=0123456789", "key=0123456789", "/T0/B0/xyz"]
+        );
+        assert_eq!(telling_parts("short"), Vec::<String>::new());
+    }
+}

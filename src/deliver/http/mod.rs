@@ -1,0 +1,227 @@
+//! HTTP for channels: one line to a receiver, which sends a body once and classes what comes back.
+//!
+//! `settings` is what every channel over HTTP may be told (proxy, certificates, timeout), `address` where it sends to,
+//! `client` the connection, `class` what an answer or a failure means. Secrets and certificates are read when they are
+//! first needed and read anew after a refusal, so that what was renewed needs no restart. No word of an error holds an
+//! address beyond its host, or a secret: a receiver that sends one back is blotted out.
+//!
+//! Deliberately absent: redirects, cookies, compression, and trying again.
+
+mod address;
+mod class;
+mod client;
+mod settings;
+
+pub use address::Address;
+pub use class::{Said, class};
+pub use settings::HttpSettings;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, Url};
+
+use super::SendError;
+use crate::clock::Clock;
+use crate::env::Env;
+use crate::secret::{Revealed, Secret};
+
+/// Bytes of an answer that are read.
+pub const MOST_READ: usize = 64 * 1024;
+
+/// What a receiver answered, whatever it means.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The first 64 kB of the body.
+    pub body: Vec<u8>,
+    /// Whether that is all of it. The status is known even when the body broke off.
+    pub whole: bool,
+    /// The receiver's host, for messages.
+    pub host: String,
+}
+
+impl Answer {
+    /// The value of a header that is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as text; bytes that are none are shown as such.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// A line to one receiver. Opens nothing until something is sent.
+#[derive(Debug)]
+pub struct Http {
+    settings: HttpSettings,
+    env: Env,
+    clock: Clock,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept from one message to the next.
+#[derive(Debug, Default)]
+struct Kept {
+    client: Option<Client>,
+    /// By the name of their setting.
+    secrets: BTreeMap<&'static str, Revealed>,
+}
+
+impl Http {
+    /// A line by those settings; secrets and proxies are looked up in `env`.
+    #[must_use]
+    pub fn new(settings: &HttpSettings, env: &Env) -> Self {
+        Self { settings: settings.clone(), env: env.clone(), clock: Clock::System, kept: Mutex::default() }
+    }
+
+    /// The time now, for what must carry the time of sending.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The value of a secret, by the name of its setting; kept until the receiver refuses us.
+    ///
+    /// # Errors
+    /// Retryable when it is not to be had: files, variables and commands may come back by themselves.
+    pub async fn reveal(&self, setting: &'static str, secret: &Secret) -> Result<Revealed, SendError> {
+        if let Some(kept) = self.kept().secrets.get(setting) {
+            return Ok(kept.clone());
+        }
+        let revealed = secret.reveal(&self.env).await;
+        let revealed = revealed.map_err(|e| SendError::retryable(format!("the setting `{setting}` is not to be had: {e}")))?;
+        self.kept().secrets.insert(setting, revealed.clone());
+        Ok(revealed)
+    }
+
+    /// The address, read from where it is kept.
+    ///
+    /// # Errors
+    /// As `reveal`; and auth when what came is no web address, since nothing can be sent until somebody mends it.
+    pub async fn url(&self, setting: &'static str, address: &Address) -> Result<Url, SendError> {
+        match address {
+            Address::Open(url) => Ok(url.clone()),
+            Address::Secret(secret) => {
+                let revealed = self.reveal(setting, secret).await?;
+                address::parse(revealed.expose())
+                    .map_err(|why| SendError::Auth { detail: format!("the setting `{setting}` is no address to send to: {why}") })
+            }
+        }
+    }
+
+    /// Sends a body and gives back the answer if it is one of success. An answer that refuses us makes secrets and
+    /// certificates be read anew next time.
+    ///
+    /// # Errors
+    /// Classed as `class` says; retryable when no answer came.
+    pub async fn tell(&self, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
+        let answer = self.post(url, headers, body).await?;
+        self.judge(&answer).map(|()| answer)
+    }
+
+    /// Sends a body and gives back whatever the receiver answers.
+    ///
+    /// # Errors
+    /// Retryable when no answer came; auth when a header cannot be written or the proxy refuses us.
+    pub async fn post(&self, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
+        let host = address::host(url);
+        let request = self.client().await?.post(url.clone()).headers(header_map(headers)?).body(body);
+        match request.send().await {
+            Ok(response) => Ok(read(response, host).await),
+            Err(error) => {
+                let error = class::no_answer(&error, &host, self.settings.timeout_s);
+                // A certificate may have been renewed on the disk, on either side.
+                self.forget();
+                Err(error)
+            }
+        }
+    }
+
+    /// What an answer means.
+    ///
+    /// # Errors
+    /// As `class` says.
+    pub fn judge(&self, answer: &Answer) -> Result<(), SendError> {
+        let body = self.blot(&answer.text());
+        let said = Said { host: &answer.host, status: answer.status, retry_after: answer.header("retry-after"), body: &body };
+        class(&said, self.now()).inspect_err(|error| {
+            if !matches!(error, SendError::Retryable { .. }) {
+                self.forget();
+            }
+        })
+    }
+
+    /// Lets go of secrets and certificates, so that they are read anew: for channels whose receiver refuses us within a body.
+    pub fn forget(&self) {
+        *self.kept() = Kept::default();
+    }
+
+    /// A text of the receiver without the secrets that it was sent.
+    #[must_use]
+    pub fn blot(&self, text: &str) -> String {
+        let kept = self.kept();
+        let secrets = kept.secrets.values().flat_map(|secret| address::telling_parts(secret.expose()));
+        secrets.fold(text.to_string(), |text, part| text.replace(&part, "***"))
+    }
+
+    async fn client(&self) -> Result<Client, SendError> {
+        if let Some(client) = &self.kept().client {
+            return Ok(client.clone());
+        }
+        let proxy = match &self.settings.proxy {
+            Some(proxy) => Some(self.url("proxy", proxy).await?),
+            None => None,
+        };
+        let client = client::build(&self.settings, &self.env, proxy)?;
+        self.kept().client = Some(client.clone());
+        Ok(client)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn header_map(headers: &[(&'static str, &str)]) -> Result<HeaderMap, SendError> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for &(name, value) in headers {
+        let mut value = HeaderValue::from_str(value).map_err(|_| SendError::Auth {
+            detail: format!("the value of the header `{name}` holds characters that no header may hold"),
+        })?;
+        value.set_sensitive(true);
+        map.insert(HeaderName::from_static(name), value);
+    }
+    Ok(map)
+}
+
+/// Reads as much of the body as is wanted; a body that breaks off leaves the status what it is.
+async fn read(mut response: Response, host: String) -> Answer {
+    let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+    let (mut body, mut whole) = (Vec::new(), true);
+    loop {
+        match response.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) => {
+                let room = MOST_READ - body.len();
+                body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+                whole = chunk.len() <= room;
+            }
+            Err(_) => whole = false,
+        }
+        if !whole {
+            break;
+        }
+    }
+    Answer { status, headers, body, whole, host }
+}
