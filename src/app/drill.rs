@@ -74,7 +74,9 @@ pub fn sample_subject(key: &[String]) -> Labels {
 /// The rule's numeric settings as facts, so that a message has a table to show.
 fn limits(meta: &RuleMeta) -> Vec<Evidence> {
     let fact = |def: &crate::model::SettingDef| match def.default {
-        SettingValue::Number(limit) => Some(Evidence { metric: def.name.clone(), value: Some(limit), threshold: Some(limit), unit: def.unit }),
+        SettingValue::Number(limit) => {
+            Some(Evidence { metric: format!("{} (sample)", def.name), value: Some(limit), threshold: Some(limit), unit: def.unit })
+        }
         _ => None,
     };
     meta.settings.iter().filter_map(fact).collect()

@@ -32,7 +32,7 @@ pub fn counted(n: usize, what: &str) -> String {
 pub fn seconds(text: &str) -> Result<u64, String> {
     use pgsteward_helpers::{Dimension, parse_quantity};
     match parse_quantity(text) {
-        Ok(q) if q.dimension == Dimension::Seconds && q.value >= 1.0 && q.value <= 1e9 => Ok(q.value as u64),
+        Ok(q) if q.dimension == Dimension::Seconds && (1.0..=4e9).contains(&q.value) => Ok(q.value as u64),
         Ok(_) => Err("a span with its unit, such as `30m`, `2h` or `7d`".into()),
         Err(reason) => Err(reason.to_string()),
     }

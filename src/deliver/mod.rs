@@ -10,8 +10,8 @@
 pub mod channels;
 pub mod circuit;
 mod drain;
-mod packet;
 pub mod http;
+mod packet;
 pub mod rate;
 pub mod render;
 pub mod retry;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::life::Life;
 use super::scene::Scene;
 use super::trend::TrendPart;
-use crate::model::{Evidence, State, Unit};
+use crate::model::{Evidence, Severity, State, Unit};
 use crate::rules::{Condition, Facts};
 
 /// A limit ahead.
@@ -36,6 +36,9 @@ pub(super) fn of(scene: &Scene<'_>, facts: Option<&Facts>, life: Option<&Life>, 
     let fires = life.is_some_and(|life| matches!(life.state, State::Firing | State::Recovering));
     let mut limits: Vec<(String, f64)> = facts.conditions.iter().filter_map(ahead).collect();
     limits.extend(own_limit(facts, fact, value, fires));
+    if facts.found == Some(true) {
+        limits.extend(by_name(scene, fact, value));
+    }
     let change = |(to, limit): (String, f64)| Change {
         about: trend.and_then(|trend| reached(trend, limit, scene.at)),
         to,
@@ -54,12 +57,24 @@ fn ahead(condition: &Condition) -> Option<(String, f64)> {
     condition.limit.filter(|_| condition.holds == Some(false)).map(|limit| (condition.name.clone(), limit))
 }
 
+/// Where a script's rule keeps the limit of a severity in a setting of that name, it says so nowhere else.
+fn by_name(scene: &Scene<'_>, fact: &Evidence, value: f64) -> Vec<(String, f64)> {
+    let Some(input) = scene.first.input.as_ref() else { return Vec::new() };
+    let settings = scene.meta.map(|meta| meta.settings.as_slice()).unwrap_or_default();
+    let named = settings.iter().filter(|def| def.unit == fact.unit && def.name.parse::<Severity>().is_ok());
+    let limits = named.filter_map(|def| Some((def.name.clone(), input.settings.number(&def.name)?)));
+    // Nobody says on which side; with a limit that is passed already it is one of those that are told.
+    limits.filter(|(_, limit)| *limit >= value && fact.threshold.is_some_and(|threshold| threshold < value)).collect()
+}
+
 /// The limit beside the fact: where one that is found clears, and, where no condition tells, where a quiet one fires.
 fn own_limit(facts: &Facts, fact: &Evidence, value: f64, fires: bool) -> Option<(String, f64)> {
     let limit = fact.threshold?;
     match facts.found {
         Some(true) => Some(((if fires { "clears" } else { "goes away" }).into(), limit)),
-        Some(false) if facts.conditions.iter().all(|condition| condition.limit.is_none()) && value < limit => Some(("fires".into(), limit)),
+        Some(false) if facts.conditions.iter().all(|condition| condition.limit.is_none()) && value <= limit => {
+            Some(("fires".into(), limit))
+        }
         _ => None,
     }
 }

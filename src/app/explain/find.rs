@@ -42,7 +42,7 @@ pub(super) fn target(from: &Sources<'_>, question: &Question<'_>) -> Result<Stri
 
 /// The subject that is meant; `None` when the rule has several and none was named.
 pub(super) fn subject(scene: &Scene<'_>, question: &Question<'_>) -> Result<Option<Labels>> {
-    let known = subjects(scene);
+    let mut known = subjects(scene);
     let Some(text) = question.subject else {
         return Ok(match known.as_slice() {
             [one] => Some(one.clone()),
@@ -50,6 +50,9 @@ pub(super) fn subject(scene: &Scene<'_>, question: &Question<'_>) -> Result<Opti
             _ => None,
         });
     };
+    if known.iter().all(|labels| rank(labels, text).is_none()) {
+        known = scene.past()?; // It may be gone, and its alerts over.
+    }
     let best = known.iter().filter_map(|labels| rank(labels, text)).min();
     let meant: Vec<&Labels> = known.iter().filter(|labels| best.is_some() && rank(labels, text) == best).collect();
     match meant.as_slice() {
@@ -68,7 +71,6 @@ fn subjects(scene: &Scene<'_>) -> Vec<Labels> {
     if let Some(frame) = scene.frame() {
         known.extend((0..frame.rows).map(|row| frame.subject(row)));
     }
-    known.extend(scene.past.iter().cloned());
     known.sort();
     known.dedup();
     known

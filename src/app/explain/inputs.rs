@@ -22,6 +22,8 @@ pub struct InputPart {
     pub per_s: bool,
     /// A text, as it stands in the frame.
     pub text: Option<String>,
+    /// Whether the number means yes (1) or no (0).
+    pub flag: bool,
     /// Rows, where not one of them is meant.
     pub rows: Option<usize>,
     /// Seconds between the reading and the tick.
@@ -51,12 +53,23 @@ pub(super) fn read(scene: &Scene<'_>, input: &RuleInput, subject: &Labels) -> Ve
     let inputs = scene.meta.map(|meta| meta.inputs.as_slice()).unwrap_or_default();
     inputs
         .iter()
+        .filter(|wanted| is_worth_showing(wanted, inputs, input))
         .map(|wanted| {
             let frame = input.snapshot.frame(&wanted.frame);
             let row = *rows.entry(&wanted.frame).or_insert_with(|| frame.and_then(|frame| row_of(frame, subject)));
             part(wanted, input, row)
         })
         .collect()
+}
+
+/// Who the subject is stands above, a frame that is missing is missing once, and a frame with columns needs no line of its own.
+fn is_worth_showing(wanted: &Input, all: &[Input], input: &RuleInput) -> bool {
+    let of_frame = || all.iter().filter(|other| other.frame == wanted.frame);
+    let Some(frame) = input.snapshot.frame(&wanted.frame) else { return of_frame().next() == Some(wanted) };
+    match &wanted.column {
+        Some(column) => !frame.def.key.contains(column),
+        None => of_frame().count() == 1,
+    }
 }
 
 /// The row of a subject; the only one of a frame that has one by its nature.
@@ -73,14 +86,16 @@ pub(super) fn row_of(frame: &Frame, subject: &Labels) -> Option<usize> {
 fn part(wanted: &Input, input: &RuleInput, row: Option<usize>) -> InputPart {
     let frame = input.snapshot.frame(&wanted.frame);
     let column = frame.zip(wanted.column.as_deref());
-    let unit = column.and_then(|(frame, name)| frame.def.column(name)).map_or(Unit::None, |def| def.unit);
+    let def = column.and_then(|(frame, name)| frame.def.column(name));
+    let (unit, kind) = (def.map_or(Unit::None, |def| def.unit), def.map(|def| def.kind));
     let text = column.zip(row).and_then(|((frame, name), row)| frame.text(name, row));
     InputPart {
-        name: wanted.to_string(),
+        name: if frame.is_some() { wanted.to_string() } else { wanted.frame.clone() },
         value: row.and_then(|row| value(wanted, input, row)),
         unit,
         per_s: wanted.moment == Moment::Rate,
         text: text.filter(|_| wanted.moment == Moment::Now).map(String::from),
+        flag: kind == Some(ColumnKind::Flag),
         rows: frame.filter(|_| row.is_none() || wanted.column.is_none()).map(|frame| frame.rows),
         age_s: frame.map(|frame| (input.now - frame.as_of).num_milliseconds() as f64 / 1000.0),
         missing: input.snapshot.missing(&wanted.frame),

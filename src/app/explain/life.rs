@@ -23,7 +23,7 @@ pub struct Life {
     pub episode: String,
     /// Which it is of the last 30 days, from 1.
     pub nth: usize,
-    /// How bad.
+    /// How bad, by the latest change of its state where an earlier time is explained.
     pub severity: Severity,
     /// One line.
     pub summary: String,
@@ -66,7 +66,9 @@ impl Life {
         let then = self.all.last().map(|change| change.rule_hash.as_str()).filter(|hash| !hash.is_empty())?;
         let short = |hash: &str| hash.chars().take(8).collect::<String>();
         let other = !rule.hash.is_empty() && then != rule.hash;
-        other.then(|| format!("the rule's text was another one then ({}, now {}): values are judged by that of now", short(then), short(&rule.hash)))
+        other.then(|| {
+            format!("the rule's text was another one then ({}, now {}): values are judged by that of now", short(then), short(&rule.hash))
+        })
     }
 }
 
@@ -75,7 +77,9 @@ pub(super) fn of(store: &Store, scene: &Scene<'_>, fingerprint: &Fingerprint) ->
     let mut all = store.alert_history(&fingerprint.0)?;
     all.retain(|change| change.at <= scene.at);
     let Some(last) = all.last().cloned() else { return Ok(None) };
-    let living = scene.alerts.iter().find(|alert| alert.fingerprint == *fingerprint && alert.episode == last.episode);
+    // What the alert says of itself is true now, and not at an earlier time.
+    let living =
+        scene.alerts.iter().filter(|_| scene.is_now).find(|alert| alert.fingerprint == *fingerprint && alert.episode == last.episode);
     let ack = store.acks(&scene.target.name)?.remove(fingerprint).filter(|ack| ack.episode == last.episode && ack.at <= scene.at);
     let steps = all.iter().filter(|change| change.episode == last.episode);
     let step = |change: &Transition| Step {

@@ -98,6 +98,10 @@ pub struct Explanation {
     pub trend: Option<TrendPart>,
     /// What each channel was told, and was not.
     pub channels: Vec<ChannelPart>,
+    /// The only channel of interest, when one was named.
+    pub channel: Option<String>,
+    /// Channels that a new alert of this subject, as bad as that, would be told to by the routes of now.
+    pub leads_to: Vec<String>,
     /// What would change it.
     pub changes: Vec<Change>,
 }
@@ -160,7 +164,7 @@ pub fn explain(from: &Sources<'_>, question: &Question<'_>) -> Result<Answer> {
     let scene = scene::Scene::open(from, question, &target)?;
     match find::subject(&scene, question)? {
         Some(subject) => Ok(Answer::One(Box::new(one(from, question, &scene, subject)?))),
-        None => Ok(Answer::Several(scene.overview())),
+        None => Ok(Answer::Several(scene.overview(from.store)?)),
     }
 }
 
@@ -175,7 +179,9 @@ fn one(from: &Sources<'_>, question: &Question<'_>, scene: &scene::Scene<'_>, su
     Ok(Explanation {
         inputs: judged.input.as_ref().map(|input| inputs::read(scene, input, &subject)).unwrap_or_default(),
         settings: judged.input.as_ref().map(|input| inputs::settings(scene, input)).unwrap_or_default(),
-        channels: told::of(from, scene, question, &fingerprint, life.as_ref())?,
+        channels: told::of(from, scene, &fingerprint, life.as_ref())?,
+        channel: question.channel.map(String::from),
+        leads_to: scene.leads_to(&subject, life.as_ref()),
         changes: change::of(scene, facts.as_ref(), life.as_ref(), trend.as_ref()),
         verdict: judged.verdict(scene, from.store, &subject, facts.as_ref())?,
         rule: scene.rule.clone(),

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::life::Life;
 use super::{Overview, Question, RulePart, Sources, SubjectLine};
 use crate::alert;
-use crate::app::setup;
 use crate::app::tick::basis;
 use crate::app::turn::{Basis, Wishes};
+use crate::app::{drill, setup};
 use crate::model::{
     Alert, Book, Catalog, Changes, DecideConfig, Evaluation, Frame, Labels, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, Severity,
     Snapshot, State, Target,
@@ -60,6 +60,8 @@ pub enum Verdict {
 /// The stored tick with all that is needed to judge the rule on it.
 pub(super) struct Scene<'a> {
     pub(super) at: DateTime<Utc>,
+    /// Whether the present is explained.
+    pub(super) is_now: bool,
     pub(super) rule: RulePart,
     pub(super) meta: Option<&'a RuleMeta>,
     engine: Option<&'a Arc<dyn Rule>>,
@@ -72,8 +74,6 @@ pub(super) struct Scene<'a> {
     basis: Option<Basis>,
     /// Living alerts of the rule on the target.
     pub(super) alerts: Vec<Alert>,
-    /// Subjects of alerts that are over.
-    pub(super) past: Vec<Labels>,
     pub(super) notes: Vec<String>,
     /// The rule judged with the alerts that live now.
     pub(super) first: Judged<'a>,
@@ -92,8 +92,7 @@ impl<'a> Scene<'a> {
         let engine = from.rules.get(question.rule);
         let mut alerts = from.store.alerts(Some(target))?;
         alerts.retain(|alert| alert.rule == question.rule);
-        let past = past_subjects(from.store, target, question.rule)?;
-        if engine.is_none() && alerts.is_empty() && past.is_empty() {
+        if engine.is_none() && alerts.is_empty() && past_subjects(from.store, target, question.rule)?.is_empty() {
             let near = Catalog::nearest(from.rules.iter().map(|rule| rule.meta().id.as_str()), question.rule);
             bail!("there is no rule `{}`{}", safe(question.rule), near.map_or(String::new(), |near| format!("; did you mean `{near}`?")));
         }
@@ -108,6 +107,7 @@ impl<'a> Scene<'a> {
         let rule = meta.map_or_else(|| gone(question.rule, &alerts), RulePart::of);
         let mut scene = Self {
             at,
+            is_now: question.at.is_none(),
             rule,
             meta,
             engine,
@@ -118,7 +118,6 @@ impl<'a> Scene<'a> {
             snapshot,
             basis,
             alerts,
-            past,
             notes: Vec::new(),
             first: Judged::default(),
         };
@@ -188,8 +187,23 @@ impl<'a> Scene<'a> {
         Judged { outcome, input: input.flatten(), engine: self.engine }
     }
 
+    /// Subjects of the rule's latest episodes, those of objects that are gone among them.
+    pub(super) fn past(&self) -> Result<Vec<Labels>> {
+        past_subjects(self.from.store, &self.target.name, &self.rule.id)
+    }
+
+    /// Channels that a new alert of a subject would be told to.
+    pub(super) fn leads_to(&self, subject: &Labels, life: Option<&Life>) -> Vec<String> {
+        let Some(meta) = self.meta else { return Vec::new() };
+        let found = self.first.evaluation().and_then(|ok| ok.findings.iter().find(|finding| finding.subject == *subject));
+        let severity = found.map(|finding| finding.severity).or(life.map(|life| life.severity));
+        let severity = severity.unwrap_or_else(|| meta.default_severity());
+        let sample = drill::sample(meta, subject, severity, &self.decide, self.at);
+        sample.notices.into_iter().map(|notice| notice.channel).collect()
+    }
+
     /// The answer when no subject was named.
-    pub(super) fn overview(&self) -> Overview {
+    pub(super) fn overview(&self, store: &Store) -> Result<Overview> {
         let ok = self.first.evaluation();
         let line = |alert: &Alert| SubjectLine {
             subject: alert.subject.clone(),
@@ -205,15 +219,15 @@ impl<'a> Scene<'a> {
             }
         }
         subjects.sort_by(|a, b| (b.severity, &a.subject).cmp(&(a.severity, &b.subject)));
-        Overview {
+        Ok(Overview {
             rule: self.rule.clone(),
             target: self.target.name.clone(),
             tick: self.snapshot.as_ref().map(|snapshot| snapshot.taken_at),
-            verdict: self.first.as_a_whole(self),
+            verdict: self.first.dated(self, store)?,
             subjects,
             rows: self.frame().map_or(0, |frame| frame.rows),
             unknown: ok.map_or(0, |ok| ok.unknown),
-        }
+        })
     }
 }
 
@@ -253,9 +267,7 @@ impl Judged<'_> {
     /// The same with the time since when it cannot tell.
     fn dated(&self, scene: &Scene<'_>, store: &Store) -> Result<Verdict> {
         Ok(match self.as_a_whole(scene) {
-            Verdict::CannotTell { reason, remedy, .. } => {
-                Verdict::CannotTell { since: unknown_since(store, scene)?, reason, remedy }
-            }
+            Verdict::CannotTell { reason, remedy, .. } => Verdict::CannotTell { since: unknown_since(store, scene)?, reason, remedy },
             other => other,
         })
     }
@@ -314,17 +326,24 @@ fn of_rule(store: &Store, snapshot: Arc<Snapshot>, meta: &RuleMeta) -> Result<Ba
 fn book_of(meta: &RuleMeta, target: &str, firing: &[Labels]) -> Book {
     let alert = |subject: &Labels| {
         let fingerprint = alert::fingerprint(&meta.id, target, subject);
-        let alert =
-            Alert { fingerprint: fingerprint.clone(), rule: meta.id.clone(), subject: subject.clone(), state: State::Firing, ..Alert::default() };
+        let alert = Alert {
+            fingerprint: fingerprint.clone(),
+            rule: meta.id.clone(),
+            subject: subject.clone(),
+            state: State::Firing,
+            ..Alert::default()
+        };
         (fingerprint, Arc::new(alert))
     };
     Book { alerts: firing.iter().map(alert).collect(), ..Book::default() }
 }
 
-/// Subjects of the rule's latest episodes, those of objects that are gone among them.
 fn past_subjects(store: &Store, target: &str, rule: &str) -> Result<Vec<Labels>> {
     let filter = EpisodeFilter { target: Some(target.into()), rule: Some(rule.into()), limit: Some(EPISODES), ..EpisodeFilter::default() };
-    Ok(store.episodes(&filter)?.into_iter().map(|episode| episode.subject).collect())
+    let mut subjects: Vec<Labels> = store.episodes(&filter)?.into_iter().map(|episode| episode.subject).collect();
+    subjects.sort();
+    subjects.dedup();
+    Ok(subjects)
 }
 
 /// Episodes that are looked through for a name.

@@ -6,9 +6,9 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::Sources;
 use super::life::Life;
 use super::scene::Scene;
-use super::{Question, Sources};
 use crate::alert::is_matched;
 use crate::model::{Fingerprint, MaintenanceWindow, NoticeKind, Reason};
 use crate::store::{NoticeState, SentNotice};
@@ -60,13 +60,7 @@ impl Said {
 }
 
 /// All channels that had a part in the episode, by name.
-pub(super) fn of(
-    from: &Sources<'_>,
-    scene: &Scene<'_>,
-    question: &Question<'_>,
-    fingerprint: &Fingerprint,
-    life: Option<&Life>,
-) -> Result<Vec<ChannelPart>> {
+pub(super) fn of(from: &Sources<'_>, scene: &Scene<'_>, fingerprint: &Fingerprint, life: Option<&Life>) -> Result<Vec<ChannelPart>> {
     let Some(life) = life else { return Ok(Vec::new()) };
     let mut channels: BTreeMap<String, ChannelPart> = BTreeMap::new();
     for sent in from.store.notices_of(&fingerprint.0)? {
@@ -87,8 +81,7 @@ pub(super) fn of(
         let next_waits = part.next.and_then(|at| falls_into(scene, fingerprint, at));
         ChannelPart { channel, next_waits, ..part }
     };
-    let wanted = |part: &ChannelPart| question.channel.is_none_or(|channel| channel == part.channel);
-    Ok(channels.into_iter().map(of_channel).filter(wanted).collect())
+    Ok(channels.into_iter().map(of_channel).collect())
 }
 
 /// When a choice may turn out otherwise.

@@ -62,7 +62,8 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
 }
 
 fn ack_of(alert: &Alert, args: &Args, who: String, now: DateTime<Utc>) -> Ack {
-    let until = args.lasts.and_then(|s| i64::try_from(s).ok()).and_then(TimeDelta::try_seconds).and_then(|span| now.checked_add_signed(span));
+    let until =
+        args.lasts.and_then(|s| i64::try_from(s).ok()).and_then(TimeDelta::try_seconds).and_then(|span| now.checked_add_signed(span));
     let mode = if args.until_resolved { AckMode::UntilResolved } else { AckMode::UntilChange };
     Ack { episode: alert.episode.clone(), who, note: args.note.clone(), at: now, until, mode, severity: alert.severity }
 }

@@ -54,7 +54,9 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
 
 /// Whether it ever met the conditions.
 fn wanted(episode: &EpisodeSummary, conditions: &Matchers) -> bool {
-    conditions.is_empty() || episode.transitions.iter().any(|change| conditions.matches(&change.labels)) || conditions.matches(&labels(episode))
+    conditions.is_empty()
+        || episode.transitions.iter().any(|change| conditions.matches(&change.labels))
+        || conditions.matches(&labels(episode))
 }
 
 /// What matchers saw of it last; of an earlier build's history the names that are known at least.

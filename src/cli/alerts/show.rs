@@ -117,7 +117,11 @@ fn told(store: &Store, fingerprint: &Fingerprint) -> anyhow::Result<String> {
     let dated = |(at, row): (DateTime<Utc>, Vec<String>)| [vec![at.format("%F %TZ").to_string()], row].concat();
     let rows: Vec<Vec<String>> = rows.into_iter().map(dated).collect();
     let title = styled(BOLD, "Told");
-    Ok(if rows.is_empty() { String::new() } else { format!("\n{title}\n{}", table::render(&["at", "channel", "what", "state", "detail"], &rows)) })
+    Ok(if rows.is_empty() {
+        String::new()
+    } else {
+        format!("\n{title}\n{}", table::render(&["at", "channel", "what", "state", "detail"], &rows))
+    })
 }
 
 fn changes(transitions: &[Transition]) -> String {
@@ -132,5 +136,9 @@ fn changes(transitions: &[Transition]) -> String {
     };
     let rows: Vec<Vec<String>> = transitions.iter().map(row).collect();
     let title = styled(BOLD, "History");
-    if rows.is_empty() { String::new() } else { format!("\n{title}\n{}", table::render(&["at", "state", "severity", "rule text", "why"], &rows)) }
+    if rows.is_empty() {
+        String::new()
+    } else {
+        format!("\n{title}\n{}", table::render(&["at", "state", "severity", "rule text", "why"], &rows))
+    }
 }

@@ -52,7 +52,12 @@ fn headline(one: &Explanation) -> String {
             let from = from.map_or(String::new(), |at| format!(" since {}", since(at)));
             let held = life.as_ref().map_or("inactive", |life| life.state.as_str());
             let mend = remedy.as_ref().map_or(String::new(), |remedy| {
-                format!("\n{}: {};     then: pgsteward doctor {}", styled(BOLD, "Mend"), safe(remedy).trim_end_matches(';'), safe(&one.target))
+                format!(
+                    "\n{}: {};     then: pgsteward doctor {}",
+                    styled(BOLD, "Mend"),
+                    safe(remedy).trim_end_matches(';'),
+                    safe(&one.target)
+                )
             });
             format!("{}: {}. State held: {held}.{mend}", styled(BOLD, &format!("Cannot tell{from}")), safe(reason))
         }
@@ -66,13 +71,19 @@ fn headline(one: &Explanation) -> String {
             let last = life.as_ref().map_or("there is no record of an alert".into(), over);
             format!("{}: {}; {last}.", styled(BOLD, "Only the records speak"), safe(reason))
         }
-        (Verdict::Absent, life) => format!("{}: no such object was there, and it would have been seen.{}", styled(BOLD, "Quiet"), last(life.as_ref())),
+        (Verdict::Absent, life) => {
+            format!("{}: no such object was there, and it would have been seen.{}", styled(BOLD, "Quiet"), last(life.as_ref()))
+        }
         (Verdict::Quiet, life) => format!("{}{}.{}", styled(BOLD, "Quiet, and it could tell"), nearest(one), last(life.as_ref())),
     }
 }
 
 fn alive(one: &Explanation, life: &Life) -> String {
-    let bad = styled(severity_style(life.severity), &life.severity.as_str().to_uppercase());
+    let severity = match &one.verdict {
+        Verdict::Found { severity, .. } => *severity,
+        _ => life.severity,
+    };
+    let bad = styled(severity_style(severity), &severity.as_str().to_uppercase());
     let lasted = span((one.at - life.since).num_seconds().max(0) as f64);
     let nth = format!("episode {}, the {} in 30 days", safe(&life.episode), ordinal(life.nth));
     let mut text = format!("{bad}, {} for {lasted} ({nth}).  {}", life.state, told_whom(one));
@@ -116,7 +127,14 @@ fn over(life: &Life) -> String {
 
 /// `.  dead / trigger 3.1 x, fires at 4 x: 29 % more`
 fn nearest(one: &Explanation) -> String {
-    let Some(change) = one.changes.first() else { return String::new() };
+    let Some(change) = one.changes.first() else {
+        let fails = one
+            .facts
+            .iter()
+            .flat_map(|facts| &facts.conditions)
+            .find(|condition| condition.holds == Some(false) && condition.name != "rows");
+        return fails.map_or(String::new(), |condition| format!(": `{}` does not hold, {}", safe(&condition.name), safe(&condition.text)));
+    };
     format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), distance(change))
 }
 
@@ -180,6 +198,7 @@ fn input_line(input: &InputPart) -> String {
     }
     let value = match (&input.text, input.value, input.rows) {
         (Some(text), ..) => cut(&safe(text)),
+        (None, Some(value), _) if input.flag => (if value == 0.0 { "no" } else { "yes" }).into(),
         (None, Some(value), _) if input.per_s => format!("{}/s", input.unit.show(value)),
         (None, Some(value), _) => input.unit.show(value),
         (None, None, Some(rows)) => counted(rows, "row"),
@@ -217,7 +236,8 @@ fn how(one: &Explanation) -> String {
     }
     if let Some(trend) = &one.trend {
         let values: Vec<f64> = trend.points.iter().map(|(_, value)| *value).collect();
-        let over = trend.points.first().zip(trend.points.last()).map_or(0.0, |((first, _), (last, _))| (*last - *first).num_seconds() as f64);
+        let over =
+            trend.points.first().zip(trend.points.last()).map_or(0.0, |((first, _), (last, _))| (*last - *first).num_seconds() as f64);
         let now = values.last().map_or(String::new(), |value| trend.unit.show(*value));
         lines.push(format!("   {}, {}   {}   now {now}\n", safe(&trend.metric), span(over), spark(&values)));
     }
@@ -225,11 +245,20 @@ fn how(one: &Explanation) -> String {
 }
 
 fn told(one: &Explanation, width: usize) -> String {
-    if one.channels.is_empty() {
-        return String::new();
-    }
+    let wanted = |part: &&ChannelPart| one.channel.as_ref().is_none_or(|channel| *channel == part.channel);
+    let parts: Vec<&ChannelPart> = one.channels.iter().filter(wanted).collect();
     let mut text = format!("\n{}\n", styled(BOLD, "What was told, and what was not"));
-    for part in &one.channels {
+    if parts.is_empty() {
+        let whom = if one.leads_to.is_empty() {
+            "nobody".into()
+        } else {
+            one.leads_to.iter().map(|name| safe(name)).collect::<Vec<_>>().join(", ")
+        };
+        let nothing = one.channel.as_ref().map_or("Nothing.".into(), |channel| format!("{}: nothing of this episode.", safe(channel)));
+        let line = format!("{nothing}  By the routes of now a new alert leads to: {whom}.");
+        text.push_str(&format!("{}\n", wrapped(&line, "   ", "   ", width)));
+    }
+    for part in parts {
         let name = if part.channel.is_empty() { "(no channel)".into() } else { safe(&part.channel) };
         let mut lines: Vec<String> = Vec::new();
         for said in &part.said {
@@ -241,11 +270,9 @@ fn told(one: &Explanation, width: usize) -> String {
             let what = if *sent { "told" } else { "not told" };
             lines.push(format!("{what} since {}: {}", clock(*at, one.at), safe(reason)));
         }
-        if let Some(next) = part.next {
-            let waits = part.next_waits.as_ref().map_or(String::new(), |(window, until)| {
-                format!("; that falls into window `{}`: it waits, and is told once at {} if it still fires", safe(window), clock(*until, one.at))
-            });
-            lines.push(format!("next not before {}{waits}", clock(next, one.at)));
+        if let (Some(next), Some((window, until))) = (part.next, &part.next_waits) {
+            let (next, until) = (clock(next, one.at), clock(*until, one.at));
+            lines.push(format!("{next} falls into window `{}`: it waits, and is told once at {until} if it still fires", safe(window)));
         }
         for (number, line) in lines.iter().enumerate() {
             let first = if number == 0 { format!("   {name:<14} ") } else { " ".repeat(18) };
@@ -307,9 +334,10 @@ fn several(overview: &Overview, width: usize) -> String {
     page.push('\n');
     let judged = format!("{} looked at, {} could not be judged", counted(overview.rows, "row"), overview.unknown);
     let line = match &overview.verdict {
-        Verdict::CannotTell { reason, remedy, .. } => {
-            let mend = remedy.as_ref().map_or(String::new(), |remedy| format!("\nMend: {}", safe(remedy)));
-            format!("Cannot tell: {}{mend}", safe(reason))
+        Verdict::CannotTell { since, reason, remedy } => {
+            let since = since.map_or(String::new(), |at| format!(" since {}", at.format("%F %TZ")));
+            let mend = remedy.as_ref().map_or(String::new(), |remedy| format!("\n{}: {}", styled(BOLD, "Mend"), safe(remedy)));
+            format!("{}: {}.{mend}", styled(BOLD, &format!("Cannot tell{since}")), safe(reason))
         }
         Verdict::Off { reason } => format!("Not evaluated: {}.", safe(reason)),
         Verdict::RecordsOnly { reason } => format!("Only the records speak: {}.", safe(reason)),
@@ -330,6 +358,8 @@ fn several(overview: &Overview, width: usize) -> String {
             .collect();
         page.push_str(&format!("\n{}", table::render(&["severity", "state", "subject", "summary"], &rows)));
     }
-    page.push_str(&format!("\nAbout one of them: pgsteward explain {} SUBJECT\n", overview.rule.id));
+    if overview.rows > 0 || !overview.subjects.is_empty() {
+        page.push_str(&format!("\nAbout one of them: pgsteward explain {} SUBJECT\n", overview.rule.id));
+    }
     page
 }

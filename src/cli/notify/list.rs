@@ -13,6 +13,7 @@ use crate::cli::term;
 use crate::clock::Clock;
 use crate::config::ChannelConfig;
 use crate::model::ChannelHealth;
+use crate::text::safe;
 
 /// Show how each channel fares: state, what waits, what was given up, the last delivery
 ///
@@ -36,11 +37,17 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
     } else if lines.is_empty() {
         "no channel; `--config FILE` names them\n".into()
     } else {
-        let rows: Vec<Vec<String>> = lines.iter().map(|line| line.row(now)).collect();
-        table::render(&["channel", "kind", "state", ">waiting", ">dead 24h", "last delivery", "rate", "fallback", "detail"], &rows)
+        page(&lines, now)
     };
     term::out(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+fn page(lines: &[Line<'_>], now: DateTime<Utc>) -> String {
+    let rows: Vec<Vec<String>> = lines.iter().map(|line| line.row(now)).collect();
+    let table = table::render(&["channel", "kind", "state", ">waiting", ">dead 24h", "last delivery", "rate", "fallback"], &rows);
+    let troubles: Vec<String> = lines.iter().filter_map(|line| line.trouble(now)).collect();
+    if troubles.is_empty() { table } else { format!("{table}\n{}", troubles.concat()) }
 }
 
 /// One channel.
@@ -91,10 +98,11 @@ impl Line<'_> {
         Some(format!("{}/{}", rate.count, pgsteward_helpers::span(f64::from(rate.per_s))))
     }
 
-    fn detail(&self, now: DateTime<Utc>) -> String {
-        let since = self.since().map_or(String::new(), |at| format!("since {}: ", clock(at, now)));
-        let mend = if self.state() == "paused" { format!(". Mend it, then: pgsteward notify resume {}", self.name) } else { String::new() };
-        format!("{since}{}{mend}", self.health.error)
+    /// Since when, why, and what to type once it is mended; below the table, so that it can be pasted.
+    fn trouble(&self, now: DateTime<Utc>) -> Option<String> {
+        let (name, state) = (safe(self.name), self.state());
+        let mend = if state == "paused" { format!("  Mend it, then: pgsteward notify resume {name}") } else { String::new() };
+        Some(format!("{name} is {state} since {}: {}.{mend}\n", clock(self.since()?, now), safe(&self.health.error)))
     }
 
     fn row(&self, now: DateTime<Utc>) -> Vec<String> {
@@ -107,7 +115,6 @@ impl Line<'_> {
             self.last.map_or("never".into(), |at| clock(at, now)),
             self.rate().unwrap_or_default(),
             self.config.and_then(|config| config.fallback.clone()).unwrap_or_default(),
-            self.detail(now),
         ]
     }
 
@@ -137,14 +144,11 @@ mod tests {
         let paused = ChannelHealth { paused_at: Some(at), error: "401 invalid_auth".into(), waiting: 3, ..ChannelHealth::default() };
         let health = [("chat".to_string(), paused)].into();
         let last = [("mail".to_string(), at)].into();
-        let shown: Vec<String> = lines(None, &health, &last).iter().map(|line| line.row(at).join("|")).collect();
-        assert_eq!(
-            shown,
-            [
-                "chat||paused|3|0|never|||since 00:00:00Z: 401 invalid_auth. Mend it, then: pgsteward notify resume chat",
-                "mail||ok|0|0|00:00:00Z|||",
-            ]
-        );
+        let both = lines(None, &health, &last);
+        let shown: Vec<String> = both.iter().map(|line| line.row(at).join("|")).collect();
+        assert_eq!(shown, ["chat||paused|3|0|never||", "mail||ok|0|0|00:00:00Z||"]);
+        let told = "\nchat is paused since 00:00:00Z: 401 invalid_auth.  Mend it, then: pgsteward notify resume chat\n";
+        assert!(page(&both, at).ends_with(told), "{}", page(&both, at));
         let shown: Vec<&str> = lines(Some(&BTreeMap::new()), &health, &last).iter().map(Line::state).collect();
         assert_eq!(shown, ["gone", "gone"], "the config has it no more");
     }

@@ -20,6 +20,7 @@ use crate::deliver::render::Look;
 use crate::deliver::{Channel, Receipt, SendError};
 use crate::model::Notice;
 use crate::store::ChannelState;
+use crate::text::safe;
 
 /// What came of it.
 pub(super) struct Tried {
@@ -32,7 +33,8 @@ pub(super) struct Tried {
 /// Sends each notice to its channel, all at the same time.
 pub(super) fn all(notices: Vec<Notice>, place: &Place<'_>) -> anyhow::Result<Vec<Tried>> {
     let config = place.channels()?;
-    let channels = notices.into_iter().map(|notice| Ok((channel(&notice.channel, config, place)?, notice))).collect::<anyhow::Result<Vec<_>>>()?;
+    let channels =
+        notices.into_iter().map(|notice| Ok((channel(&notice.channel, config, place)?, notice))).collect::<anyhow::Result<Vec<_>>>()?;
     // Where the store cannot be read a drill is still worth something.
     let states = existing_store(place.config, place.env).ok().flatten().and_then(|store| store.channel_states().ok()).unwrap_or_default();
     let sends = channels.iter().map(|(channel, notice)| drill::send(channel.as_ref(), notice.clone()));
@@ -60,12 +62,19 @@ pub(super) fn show(tried: &[Tried], as_json: bool) -> anyhow::Result<ExitCode> {
     let text = if as_json {
         format!("{}\n", serde_json::to_string_pretty(&tried.iter().map(Tried::document).collect::<Vec<_>>())?)
     } else {
-        let rows: Vec<Vec<String>> = tried.iter().map(Tried::row).collect();
-        table::render(&["channel", "kind", "result", "detail"], &rows)
+        page(tried)
     };
     term::out(&text);
     let failed = tried.iter().any(|one| one.answer.is_err());
     Ok(ExitCode::from(if failed { exit::WARNING } else { exit::OK }))
+}
+
+/// A table, and below it what to do, so that it can be pasted.
+fn page(tried: &[Tried]) -> String {
+    let rows: Vec<Vec<String>> = tried.iter().map(Tried::row).collect();
+    let mends: Vec<String> = tried.iter().filter_map(|one| Some(format!("{}: {}\n", safe(&one.channel), one.mend()?))).collect();
+    let table = table::render(&["channel", "kind", "result", "detail"], &rows);
+    if mends.is_empty() { table } else { format!("{table}\n{}", mends.concat()) }
 }
 
 impl Tried {
@@ -86,7 +95,9 @@ impl Tried {
             (Ok(_), None) => None,
             (Err(SendError::Auth { .. }), _) => Some(format!("put a login into its settings that the receiver takes; then: {resume}")),
             (Err(SendError::Permanent { .. }), _) => Some("it will never be taken like this: mend the channel's settings".into()),
-            (Err(SendError::Retryable { .. }), _) => Some("notices wait and are tried again; is the receiver up, and is it reached from here?".into()),
+            (Err(SendError::Retryable { .. }), _) => {
+                Some("notices wait and are tried again; is the receiver up, and is it reached from here?".into())
+            }
         }
     }
 
@@ -98,8 +109,7 @@ impl Tried {
     }
 
     fn row(&self) -> Vec<String> {
-        let detail = [Some(self.detail()).filter(|detail| !detail.is_empty()), self.mend()].into_iter().flatten().collect::<Vec<_>>().join(". ");
-        vec![self.channel.clone(), self.kind.clone(), self.result().into(), detail]
+        vec![self.channel.clone(), self.kind.clone(), self.result().into(), self.detail()]
     }
 
     fn document(&self) -> Value {
@@ -123,17 +133,25 @@ mod tests {
         let at = DateTime::UNIX_EPOCH;
         let tried = |answer, paused| Tried { channel: "chat".into(), kind: "slack".into(), answer, paused };
         let auth = || Err(SendError::Auth { detail: "401 invalid_auth".into() });
-        let row = |one: Tried| one.row()[2..].join(": ");
-        assert_eq!(row(tried(Ok(Receipt::new("250 accepted")), None)), "sent: 250 accepted");
+        let said = |one: Tried| page(&[one]).lines().skip(1).map(String::from).collect::<Vec<_>>();
+        assert_eq!(said(tried(Ok(Receipt::new("250 accepted")), None)), ["chat     slack  sent    250 accepted"]);
         assert_eq!(
-            row(tried(Ok(Receipt::new("ok")), Some((at, "401".into())))),
-            "sent: ok. it is paused since 1970-01-01 00:00:00Z; it works again, so: pgsteward notify resume chat"
+            said(tried(Ok(Receipt::new("ok")), Some((at, "401".into())))),
+            [
+                "chat     slack  sent    ok",
+                "",
+                "chat: it is paused since 1970-01-01 00:00:00Z; it works again, so: pgsteward notify resume chat"
+            ]
         );
         assert_eq!(
-            row(tried(auth(), None)),
-            "login refused: 401 invalid_auth. put a login into its settings that the receiver takes; then: pgsteward notify resume chat"
+            said(tried(auth(), None)),
+            [
+                "chat     slack  login refused  401 invalid_auth",
+                "",
+                "chat: put a login into its settings that the receiver takes; then: pgsteward notify resume chat"
+            ]
         );
         assert_eq!(tried(auth(), None).document()["result"], "login_refused");
-        assert!(row(tried(Err(SendError::retryable("connection refused")), None)).starts_with("not now: connection refused. notices wait"));
+        assert!(said(tried(Err(SendError::retryable("connection refused")), None))[2].starts_with("chat: notices wait"));
     }
 }

@@ -49,9 +49,8 @@ fn part(title: &str, taken: &[Taken], now: DateTime<Utc>) -> String {
     if taken.is_empty() {
         return format!("{title}.\n");
     }
-    let row = |one: &Taken| {
-        vec![one.severity.to_string(), one.rule.clone(), one.target.clone(), one.subject.to_string(), clock(one.at, now)]
-    };
+    let row =
+        |one: &Taken| vec![one.severity.to_string(), one.rule.clone(), one.target.clone(), one.subject.to_string(), clock(one.at, now)];
     let rows: Vec<Vec<String>> = taken.iter().take(SHOWN).map(row).collect();
     let more = taken.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!("and {more} more\n") } else { String::new() };

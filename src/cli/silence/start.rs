@@ -92,7 +92,10 @@ fn silence_of(args: &Args, author: String, now: DateTime<Utc>) -> anyhow::Result
     let lasts_s = (ends_at - starts_at).num_seconds();
     if lasts_s > Silence::LONGEST_S {
         let longest = span(Silence::LONGEST_S as f64);
-        bail!("a silence lasts at most {longest}, this would last {}; what must be quiet for longer belongs into the config", span(lasts_s as f64));
+        bail!(
+            "a silence lasts at most {longest}, this would last {}; what must be quiet for longer belongs into the config",
+            span(lasts_s as f64)
+        );
     }
     Ok(Silence {
         id: String::new(),
