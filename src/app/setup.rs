@@ -144,11 +144,11 @@ fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
         unknown_after_s: config.map_or(DEFAULT_UNKNOWN_AFTER_S, |c| c.unknown_after_s),
         windows: config.map(|c| c.windows.clone()).unwrap_or_default(),
         route: config.map_or_else(Route::default, |c| c.route.clone()),
-        silences: Vec::new(),
-        inhibitions: Vec::new(),
-        escalations: Vec::new(),
-        flapping: Some(Flapping::default()),
-        tell_lowered: false,
+        silences: config.map(|c| c.silences.clone()).unwrap_or_default(),
+        inhibitions: config.map(|c| c.inhibitions.clone()).unwrap_or_default(),
+        escalations: config.map(|c| c.escalations.clone()).unwrap_or_default(),
+        flapping: config.map_or_else(|| Some(Flapping::default()), |c| c.flapping),
+        tell_lowered: config.is_some_and(|c| c.tell_lowered),
         channels: config.map(|c| c.channels.iter().map(|(name, channel)| (name.clone(), channel.policy())).collect()).unwrap_or_default(),
     }
 }
