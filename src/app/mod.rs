@@ -2,6 +2,8 @@
 
 pub mod behind;
 pub mod delivery;
+pub mod drill;
+pub mod explain;
 pub mod house;
 pub mod oneshot;
 pub mod plugins;
@@ -13,6 +15,7 @@ pub mod report;
 pub mod service;
 pub mod setup;
 pub mod status;
+pub mod silence;
 pub mod tick;
 pub mod tick_file;
 pub mod turn;
