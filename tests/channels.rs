@@ -37,6 +37,12 @@ struct Case {
 const CHANNELS: &[Case] = &[
     Case { kind: "alertmanager", yaml: "{urls: [ADDRESS], token: {env: TOKEN}}", good: (200, ""), but: &[] },
     Case {
+        kind: "discord",
+        yaml: "{url: {env: HOOK}}",
+        good: (200, r#"{"id":"12"}"#),
+        but: &[("200 with an error in it", Class::Later), ("200 with nothing in it", Class::Later)],
+    },
+    Case {
         kind: "pagerduty",
         yaml: "{routing_key: {env: KEY}, url: ADDRESS}",
         good: (202, r#"{"status":"success"}"#),
@@ -47,6 +53,19 @@ const CHANNELS: &[Case] = &[
             ("429 garbage", Class::LaterIn(120)),
         ],
     },
+    Case {
+        kind: "slack",
+        yaml: "{token: {env: TOKEN}, channel: C1, api: ADDRESS}",
+        good: (200, r#"{"ok":true,"channel":"C1","ts":"1.2"}"#),
+        but: &[("200 with an error in it", Class::Never), ("200 with nothing in it", Class::Later)],
+    },
+    Case {
+        kind: "slack",
+        yaml: "{url: {env: HOOK}}",
+        good: (200, "ok"),
+        but: &[("200 with an error in it", Class::Later), ("200 with nothing in it", Class::Later)],
+    },
+    Case { kind: "teams", yaml: "{url: {env: HOOK}}", good: (202, ""), but: &[("200 with an error in it", Class::Later)] },
     Case {
         kind: "webhook",
         yaml: "{url: {env: HOOK}, secret: {env: TOKEN}, username: bot, password: {env: TOKEN}}",

@@ -52,7 +52,9 @@ fn case(kind: &'static str) -> Case {
         }
         "discord" => over_http(kind, "url: {env: URL}", 200, r#"{"id": "12"}"#),
         "pagerduty" => over_http(kind, "{routing_key: {env: KEY}, url: ADDRESS}", 202, ""),
-        "slack" => over_http(kind, "{token: {env: TOKEN}, channel: C1, api: ADDRESS}", 200, r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#),
+        "slack" => {
+            over_http(kind, "{token: {env: TOKEN}, channel: C1, api: ADDRESS}", 200, r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#)
+        }
         "teams" => over_http(kind, "url: {env: URL}", 202, ""),
         "webhook" => over_http(kind, "url: ADDRESS", 200, ""),
         other => panic!("`{other}` needs a case here"),

@@ -3,8 +3,7 @@
 //! A signature over time and body lets a receiver see that we sent it, and when; `Idempotency-Key` and each alert's `key`
 //! let it drop what it has already. 2xx means taken, whatever the body says.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -25,7 +24,7 @@ const MOST: usize = 64;
 /// How Alertmanager writes the end of what has not ended.
 const NOT_YET: &str = "0001-01-01T00:00:00Z";
 /// For a message about nothing.
-static NO_LABELS: Labels = Labels(BTreeMap::new());
+static NO_LABELS: LazyLock<Labels> = LazyLock::new(Labels::default);
 
 pub(super) const KIND: ChannelKind = ChannelKind {
     name: "webhook",
@@ -198,7 +197,7 @@ fn body(message: &Message, receiver: &str, most: usize) -> Result<String, SendEr
         truncated_alerts: message.omitted + message.notices.len().saturating_sub(most),
         status: status(message.is_resolved()),
         receiver,
-        group_labels: group.map_or(&NO_LABELS, |group| &group.labels),
+        group_labels: group.map_or(&*NO_LABELS, |group| &group.labels),
         common_labels: common(alerts.iter().map(|alert| &alert.labels)),
         common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
         external_url: "",
