@@ -234,8 +234,12 @@ async fn tried(case: &Case, fault: Fault) -> Option<String> {
 
 #[tokio::test]
 async fn every_channel_classes_every_fault_and_tells_no_secret() {
-    let all = CHANNELS.iter().flat_map(|case| faults(case.good).into_iter().map(move |fault| tried(case, fault)));
-    let wrong: Vec<String> = join_all(all).await.into_iter().flatten().collect();
+    let mut wrong: Vec<String> = Vec::new();
+    // All faults of one kind at a time: all kinds at once would not be answered within the second that a send may take.
+    for case in CHANNELS {
+        let all = faults(case.good).into_iter().map(|fault| tried(case, fault));
+        wrong.extend(join_all(all).await.into_iter().flatten());
+    }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
