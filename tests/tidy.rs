@@ -53,7 +53,10 @@ const LISTS: &[(&str, &[&str])] = &[
     ("src/model/action", &["quote"]),
     ("src/alert/suppress", &[]),
     ("src/cli", &["progress", "shared", "table", "term"]),
+    ("src/cli/alerts", &[]),
+    ("src/cli/notify", &["trial"]),
     ("src/cli/plugin", &["author"]),
+    ("src/cli/silence", &[]),
 ];
 
 /// The longest file that need not explain itself, in lines.

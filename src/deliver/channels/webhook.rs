@@ -3,7 +3,7 @@
 //! A signature over time and body lets a receiver see that we sent it, and when; `Idempotency-Key` and each alert's `key`
 //! let it drop what it has already. 2xx means taken, whatever the body says.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -23,8 +23,6 @@ use crate::yaml::Fields;
 const MOST: usize = 64;
 /// How Alertmanager writes the end of what has not ended.
 const NOT_YET: &str = "0001-01-01T00:00:00Z";
-/// For a message about nothing.
-static NO_LABELS: LazyLock<Labels> = LazyLock::new(Labels::default);
 
 pub(super) const KIND: ChannelKind = ChannelKind {
     name: "webhook",
@@ -142,7 +140,7 @@ struct Body<'a> {
     truncated_alerts: usize,
     status: &'static str,
     receiver: &'a str,
-    group_labels: &'a Labels,
+    group_labels: Labels,
     common_labels: Pairs<'a>,
     common_annotations: Pairs<'a>,
     #[serde(rename = "externalURL")]
@@ -197,7 +195,7 @@ fn body(message: &Message, receiver: &str, most: usize) -> Result<String, SendEr
         truncated_alerts: message.omitted + message.notices.len().saturating_sub(most),
         status: status(message.is_resolved()),
         receiver,
-        group_labels: group.map_or(&*NO_LABELS, |group| &group.labels),
+        group_labels: group.map(|group| group.labels.clone()).unwrap_or_default(),
         common_labels: common(alerts.iter().map(|alert| &alert.labels)),
         common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
         external_url: "",
