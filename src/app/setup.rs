@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
 use super::plugins::Plugins;
+use super::status;
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
@@ -270,6 +271,7 @@ pub async fn house(
         channels,
         watches,
         announced: Notify::new(),
+        status_file: config::state_dir(Some(config), env).ok().map(|dir| status::path_in(&dir)),
         spread: config.schedule.spread,
         keep_s: config.history.keep_s,
         max_bytes: config.history.max_bytes,
