@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "c.yaml:3:67: warning: this route is never reached: one before it takes all that it matches; move it up, or let the earlier one `go_on`"
+                "c.yaml:3:63: warning: this route is never reached: one before it takes all that it matches; move it up, or let the earlier one `go_on`"
             ]
         );
     }
