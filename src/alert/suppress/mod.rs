@@ -2,7 +2,7 @@
 //!
 //! Suppression stops notices only: states, history and the end of what was told go on.
 
-pub(super) mod inhibition;
+mod inhibition;
 mod maintenance_window;
 mod silence;
 
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::facts::Facts;
 use crate::model::{Book, DecideConfig, Reason};
-use inhibition::Sources;
+pub(super) use inhibition::Sources;
 
 /// Something that keeps an alert's notices back.
 pub(super) struct Suppression {
