@@ -1,6 +1,9 @@
 //! The only room that knows every other: builds the parts, runs ticks, reloads, stops. `cli` calls it, nobody else does.
 
 pub mod behind;
+pub mod delivery;
+pub mod drill;
+pub mod explain;
 pub mod house;
 pub mod oneshot;
 pub mod plugins;
@@ -11,6 +14,8 @@ pub mod replay;
 pub mod report;
 pub mod service;
 pub mod setup;
+pub mod silence;
+pub mod status;
 pub mod tick;
 pub mod tick_file;
 pub mod turn;

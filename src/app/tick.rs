@@ -83,7 +83,7 @@ pub(super) fn take_lease(store: &mut Store, target: &str, owner: &str, now: Date
 /// Whether the process of an owner (`<pid>-<start>`) is gone from this machine. Where that cannot be told it lives. A store
 /// is one file of one machine; should the owner live on in another process namespace, its commit is refused and it
 /// begins anew.
-fn is_dead(owner: &str) -> bool {
+pub(super) fn is_dead(owner: &str) -> bool {
     let pid = owner.split('-').next().and_then(|pid| pid.parse::<u32>().ok());
     let processes = std::path::Path::new("/proc/self");
     pid.is_some_and(|pid| processes.exists() && !processes.with_file_name(pid.to_string()).exists())

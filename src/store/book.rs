@@ -305,7 +305,7 @@ mod tests {
     fn how_subjects_come_and_go_is_part_of_the_book() {
         let (_folder, mut store, other) = two_handles();
         let mut calm = decision(&[], &[]);
-        calm.book.flaps.insert(Fingerprint("f1".into()), Flap { changes: vec![3, 5, 6], since: Some(at(60)) });
+        calm.book.flaps.insert(Fingerprint("f1".into()), Flap { changes: vec![3, 5, 6], since: Some(at(60)), ..Flap::default() });
         store.commit_simply(&snapshot(0, &[]), &calm).unwrap();
         assert_eq!(other.book("shop").unwrap().flaps, calm.book.flaps);
     }

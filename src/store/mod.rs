@@ -17,6 +17,7 @@ mod episode;
 mod error;
 mod history;
 mod lease;
+mod look;
 mod migrations;
 mod open;
 mod outbox;

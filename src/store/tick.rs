@@ -177,7 +177,7 @@ impl Store {
 }
 
 /// The tick that a query names by number and head. A stored frame that cannot be read is missing with that reason.
-fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Snapshot>, StoreError> {
+pub(super) fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Snapshot>, StoreError> {
     let found = view.query_row(sql, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
     let Some((tick, head)) = found else { return Ok(None) };
     let Some(mut snapshot) = from_json::<Snapshot>("the head of a tick", &head) else { return Ok(None) };
@@ -200,7 +200,7 @@ fn unreadable(name: &str, error: &str) -> Missing {
     Missing::new(MissingReason::NotCollected, format!("the stored reading cannot be read: {error}"))
 }
 
-fn readable(name: &str, body: &[u8]) -> Option<Arc<Frame>> {
+pub(super) fn readable(name: &str, body: &[u8]) -> Option<Arc<Frame>> {
     unpack(body).map(Arc::new).map_err(|error| unreadable(name, &error)).ok()
 }
 

@@ -1,9 +1,16 @@
 //! The kinds of channels: ONE FILE A KIND and its line in `KINDS`. Config, listings and the contract suite follow.
 
+mod alertmanager;
 mod console;
 #[cfg(test)]
 mod contract;
+mod discord;
+mod exec;
 mod log;
+mod pagerduty;
+mod slack;
+mod teams;
+mod webhook;
 
 use std::fmt;
 use std::io::Write;
@@ -59,7 +66,17 @@ pub struct Rate {
 }
 
 /// All kinds.
-pub const KINDS: &[&ChannelKind] = &[&console::KIND, &log::KIND];
+pub const KINDS: &[&ChannelKind] = &[
+    &alertmanager::KIND,
+    &console::KIND,
+    &discord::KIND,
+    &exec::KIND,
+    &log::KIND,
+    &pagerduty::KIND,
+    &slack::KIND,
+    &teams::KIND,
+    &webhook::KIND,
+];
 
 /// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
 #[derive(Clone)]

@@ -58,6 +58,32 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Who holds rows of the outbox now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn senders(&self) -> Result<Vec<String>, StoreError> {
+        let sql =
+            "SELECT DISTINCT owner FROM outbox INDEXED BY outbox_waiting WHERE state = 'waiting' AND attempts > 0 AND owner IS NOT NULL";
+        let mut query = self.db.prepare_cached(sql)?;
+        let rows = query.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Frees the rows of a sender that is known to be dead, as the end of their leases would. How many there were.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn free_rows_of(&mut self, owner: &str) -> Result<usize, StoreError> {
+        let sql = "UPDATE outbox SET owner = NULL, leased_at = NULL, leased_until = NULL WHERE state = 'waiting' AND owner = ?1";
+        let tx = self.write()?;
+        let freed = tx.execute(sql, [owner])?;
+        tx.commit()?;
+        Ok(freed)
+    }
+}
+
 struct Taking<'a> {
     tx: &'a Transaction<'a>,
     ask: &'a LeaseRequest<'a>,
