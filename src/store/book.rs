@@ -225,7 +225,8 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> R
             micros(commit.snapshot.taken_at)
         ],
     )?;
-    let mut keep = tx.prepare_cached("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body, sum) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut keep =
+        tx.prepare_cached("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body, sum) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
         let body = to_json("an alert", alert)?;
         let sum = sum([commit.target, &alert.fingerprint.0, &alert.episode, &body]);

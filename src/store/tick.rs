@@ -148,8 +148,9 @@ impl Store {
         at: DateTime<Utc>,
         slack_s: u64,
     ) -> Result<BTreeMap<String, Arc<Frame>>, StoreError> {
-        let mut query =
-            self.db.prepare_cached("SELECT body FROM reading WHERE target = ?1 AND frame = ?2 AND as_of BETWEEN ?3 AND ?4 ORDER BY as_of DESC")?;
+        let mut query = self
+            .db
+            .prepare_cached("SELECT body FROM reading WHERE target = ?1 AND frame = ?2 AND as_of BETWEEN ?3 AND ?4 ORDER BY as_of DESC")?;
         let until = micros(at);
         let from = until.saturating_sub(seconds(slack_s));
         let mut frames = BTreeMap::new();
@@ -181,8 +182,9 @@ pub(super) fn whole(view: &Connection, sql: &str, params: impl Params) -> Result
     let found = view.query_row(sql, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
     let Some((tick, head)) = found else { return Ok(None) };
     let Some(mut snapshot) = from_json::<Snapshot>("the head of a tick", &head) else { return Ok(None) };
-    let mut query = view
-        .prepare_cached("SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1")?;
+    let mut query = view.prepare_cached(
+        "SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1",
+    )?;
     let mut rows = query.query([tick])?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
