@@ -4,6 +4,7 @@ pub mod behind;
 pub mod delivery;
 pub mod house;
 pub mod oneshot;
+pub mod own;
 pub mod plugins;
 mod privacy;
 pub mod reload;
