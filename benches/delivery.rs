@@ -301,9 +301,7 @@ fn commit(store: &SharedStore, first: usize, alerts: usize) {
     let server = Some(Server::default());
     let snapshot = Snapshot { form: Snapshot::FORM, target, taken_at: now, server, frames: BTreeMap::new(), cost: Cost::default() };
     let (target, owner, base_version) = ("bench", "bench", book.version);
-    store
-        .commit(&TickCommit { target, owner, now, snapshot: &snapshot, outcomes: &outcomes, decision: &decision, base_version })
-        .unwrap();
+    store.commit(&TickCommit { target, owner, now, snapshot: &snapshot, outcomes: &outcomes, decision: &decision, base_version }).unwrap();
 }
 
 fn outcome(first: usize, findings: usize) -> RuleOutcome {

@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use super::delivery::{self, drain};
 use super::house::{House, Watch};
+use super::removed;
 use super::status::{self, Overlap};
 use super::own;
 use super::tick::tick;
@@ -37,6 +38,7 @@ const PRUNE_PAUSE: Duration = Duration::from_secs(3600);
 
 /// One tick of each target, then deliveries within a bounded time: what cron calls.
 pub async fn once(house: &House) -> OnceDone {
+    removed::retire(house);
     let (mut done, mut left) = (OnceDone::default(), Vec::new());
     // What an earlier run left comes first.
     delivery::take_over(house);
@@ -70,6 +72,7 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
         // In this order: a reload in between makes the targets end at once and come back with the new house.
         let generation = *reloads.borrow_and_update();
         let house = current.read().await.clone();
+        removed::retire(&house);
         let mut targets = JoinSet::new();
         for (index, _) in house.watches.iter().enumerate() {
             targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));

@@ -122,6 +122,22 @@ pub fn watch_of_dsn(dsn: &str) -> anyhow::Result<Watch> {
     })
 }
 
+/// What is wanted of the evaluating and of the deciding for a target, without a look at how it is reached.
+#[must_use]
+pub fn wants(config: Option<&Config>, target: &Target) -> (Wishes, DecideConfig) {
+    let plain = || Wishes { packs: default_packs(), ..Wishes::default() };
+    (config.map_or_else(plain, wishes), decide_config(target.clone(), config))
+}
+
+fn wishes(config: &Config) -> Wishes {
+    Wishes {
+        packs: config.rules.packs.clone(),
+        overrides: config.rules.overrides.clone(),
+        observe: config.actions_mode == ActionsMode::Observe,
+        ..Wishes::default()
+    }
+}
+
 fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
     DecideConfig {
         target,
@@ -154,12 +170,7 @@ pub async fn watch_of_config(target: &TargetConfig, config: &Config, env: &Env) 
             config::Databases::Only(names) => Databases::Only(names.clone()),
         },
         budget: budget(&target.budget, config.schedule.every_or_default_s()),
-        wishes: Wishes {
-            packs: config.rules.packs.clone(),
-            overrides: config.rules.overrides.clone(),
-            observe: config.actions_mode == ActionsMode::Observe,
-            ..Wishes::default()
-        },
+        wishes: wishes(config),
         decide: decide_config(target.target.clone(), Some(config)),
         all_due: false,
         statement_text: config.history.statement_text,

@@ -10,7 +10,8 @@ use serde::Serialize;
 use textwrap::{Options, WordSplitter, wrap};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::{ActionRequest, Evidence, Labels, Notice, NoticeKind, Severity};
+use super::card::{Card, DRILL};
+use crate::model::{ActionRequest, Evidence, Labels, Link, Notice, NoticeKind, Severity};
 use crate::text::safe;
 
 /// Characters of a detail that a terminal is shown.
@@ -69,9 +70,7 @@ pub fn console(notice: &Notice, key: &str, look: Look) -> String {
             block.text("See", &cut(line, LINE_CHARS));
         }
     }
-    if let Some(during) = &notice.began_during {
-        block.text("Note", &format!("it began during {during}, in which nobody was told"));
-    }
+    Card::of(notice).notes().iter().for_each(|note| block.text("Note", note));
     block.text("Key", key);
     out
 }
@@ -97,7 +96,8 @@ fn heading(notice: &Notice, look: Look) -> String {
     }
     parts.retain(|part| !part.is_empty());
     parts.push(notice.at.format("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let rest = safe(&cut(&parts.join("  "), LINE_CHARS));
+    let drill = if notice.drill { DRILL } else { "" };
+    let rest = safe(&cut(&format!("{drill}{}", parts.join("  ")), LINE_CHARS));
     let lines = wrap(&rest, options(look.width, 10));
     format!("{style}{word:<8}{style:#}  {}\n", lines.join("\n          "))
 }
@@ -188,6 +188,13 @@ pub fn json_line(notice: &Notice, key: &str) -> Result<String, serde_json::Error
         active_at: notice.active_at,
         fingerprint: &notice.fingerprint.0,
         episode: &notice.episode,
+        category: &notice.category,
+        cluster: notice.cluster.as_deref(),
+        links: &notice.links,
+        reason: &notice.reason,
+        acked: notice.acked.as_deref(),
+        fallback_of: notice.fallback_of.as_deref(),
+        drill: notice.drill,
     };
     Ok(json_safe(&serde_json::to_string(&line)?))
 }
@@ -231,6 +238,13 @@ struct Line<'a> {
     active_at: chrono::DateTime<chrono::Utc>,
     fingerprint: &'a str,
     episode: &'a str,
+    category: &'a str,
+    cluster: Option<&'a str>,
+    links: &'a [Link],
+    reason: &'a str,
+    acked: Option<&'a str>,
+    fallback_of: Option<&'a str>,
+    drill: bool,
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! A real Alertmanager: Debian's package, fetched through `apt-get` as a user would, unpacked into the cache folder and
-//! started on a free port. A machine without apt or without the package skips, and says why.
+//! started on a free port. It looks for its templates below `/usr/share`, so it runs in a namespace of its own in which
+//! the package's folder lies there. A machine without apt, the package or namespaces skips, and says why.
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
@@ -13,6 +14,8 @@ use tokio::net::TcpStream;
 /// The package, and the program in it.
 const PACKAGE: &str = "prometheus-alertmanager";
 const PROGRAM: &str = "usr/bin/prometheus-alertmanager";
+/// Lays the folder `$0` over `/usr/share`, where only the program behind it sees it.
+const OVER_SHARE: &str = "mount --bind \"$0\" /usr/share && exec \"$@\"";
 
 /// One that runs; it ends with the test.
 pub struct Alertmanager {
@@ -34,8 +37,8 @@ impl Drop for Alertmanager {
 impl Alertmanager {
     /// Starts one; `None` where there is none to be had.
     pub async fn start() -> Option<Self> {
-        let program = match program() {
-            Ok(program) => program,
+        let package = match package() {
+            Ok(package) => package,
             Err(why) => {
                 eprintln!("skipped: no Alertmanager on this machine: {why}");
                 return None;
@@ -45,7 +48,9 @@ impl Alertmanager {
         let config = folder.path().join("am.yml");
         std::fs::write(&config, "route: {receiver: none}\nreceivers: [{name: none}]\n").unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(program)
+        let child = Command::new("unshare")
+            .args(["-rm", "sh", "-c", OVER_SHARE])
+            .args([package.join("usr/share"), package.join(PROGRAM)])
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
@@ -87,28 +92,28 @@ impl Alertmanager {
     }
 }
 
-/// The program, fetched first if it is not there.
-fn program() -> Result<PathBuf, String> {
-    let cache = pgsteward::demo::fetch::cache().parent().map(|cache| cache.join("alertmanager")).ok_or("there is no cache folder")?;
-    std::fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
-    let _one_at_a_time =
-        std::fs::File::create(cache.join(".lock")).and_then(|file| file.lock().map(|()| file)).map_err(|error| error.to_string())?;
-    let program = cache.join(PROGRAM);
-    if !program.is_file() {
-        fetch(&cache)?;
+/// The folder with the package's tree, fetched first if it is not there.
+fn package() -> Result<PathBuf, String> {
+    run(Command::new("unshare").args(["-rm", "true"]))?;
+    let told = |error: std::io::Error| error.to_string();
+    let cache = pgsteward::demo::fetch::cache().with_file_name("alertmanager");
+    std::fs::create_dir_all(&cache).map_err(told)?;
+    let _one_at_a_time = std::fs::File::create(cache.join(".lock")).and_then(|file| file.lock().map(|()| file)).map_err(told)?;
+    let place = cache.join("tree");
+    if !place.join(PROGRAM).is_file() {
+        let staging = tempfile::tempdir_in(&cache).map_err(told)?;
+        std::fs::rename(fetch(staging.path())?, &place).map_err(told)?;
     }
-    Ok(program)
+    Ok(place)
 }
 
-fn fetch(cache: &Path) -> Result<(), String> {
-    let staging = tempfile::tempdir_in(cache).map_err(|error| error.to_string())?;
-    run(Command::new("apt-get").args(["-qq", "-o", "APT::Sandbox::User=root", "download", PACKAGE]).current_dir(staging.path()))?;
-    let entries = std::fs::read_dir(staging.path()).map_err(|error| error.to_string())?;
+fn fetch(staging: &Path) -> Result<PathBuf, String> {
+    run(Command::new("apt-get").args(["-qq", "-o", "APT::Sandbox::User=root", "download", PACKAGE]).current_dir(staging))?;
+    let entries = std::fs::read_dir(staging).map_err(|error| error.to_string())?;
     let package = entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|ending| ending == "deb"));
-    let unpacked = staging.path().join("unpacked");
-    run(Command::new("dpkg-deb").arg("-x").arg(package.ok_or("apt-get brought no package")?).arg(&unpacked))?;
-    std::fs::create_dir_all(cache.join("usr/bin")).map_err(|error| error.to_string())?;
-    std::fs::rename(unpacked.join(PROGRAM), cache.join(PROGRAM)).map_err(|error| error.to_string())
+    let tree = staging.join("tree");
+    run(Command::new("dpkg-deb").arg("-x").arg(package.ok_or("apt-get brought no package")?).arg(&tree))?;
+    Ok(tree)
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

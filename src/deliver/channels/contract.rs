@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::{hostile_notice, notice, receiver};
+use super::super::testing::{Receiver, hostile_notice, nobody, notice};
 use super::{Channel, ChannelSettings, KINDS, Means, SendError, Terminal};
 use crate::deliver::Message;
 use crate::env::Env;
@@ -19,6 +19,9 @@ struct Case {
     _folder: tempfile::TempDir,
 }
 
+/// One that works, one whose receiver is broken, and what the first sent.
+type Tried = (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>);
+
 fn cases() -> Vec<Case> {
     KINDS.iter().map(|kind| case(kind.name)).collect()
 }
@@ -26,15 +29,20 @@ fn cases() -> Vec<Case> {
 fn case(kind: &'static str) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let screen = Arc::new(Mutex::new(Vec::<u8>::new()));
-    let means = |terminal| Means { terminal, env: Env::of([("KEY", "0123456789abcdef0123456789abcdef")]) };
+    let means = |terminal| Means { terminal, env: Env::of([]) };
     let terminal = means(Terminal::plain(screen.clone()));
     let cut_off = means(Terminal::plain(Arc::new(Mutex::new(CutOff))));
     let file = folder.path().join("a.jsonl");
     let build = |yaml: &str, means: &Means| settings(kind, yaml).build("a channel", means);
-    let (works, broken, output): Parts = match kind {
-        "alertmanager" => over_http("urls: [ADDRESS]", build, &terminal),
+    let (works, broken, output): Tried = match kind {
+        "alertmanager" => over_http(kind, "urls: [ADDRESS]", 200, ""),
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
+        }
+        "exec" => {
+            let works = build(&format!("command: [sh, -c, 'cat >> \"$0\"', {}]", file.display()), &terminal);
+            let broken = build("command: [/no/such/program]", &terminal);
+            (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
         }
         "log" => {
             let nowhere = folder.path().join("no/such/folder/a.jsonl");
@@ -42,21 +50,28 @@ fn case(kind: &'static str) -> Case {
             let works = build(&format!("file: {}", file.display()), &terminal);
             (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
         }
-        "pagerduty" => over_http("{routing_key: {env: KEY}, url: ADDRESS}", build, &terminal),
-        "webhook" => over_http("url: ADDRESS", build, &terminal),
+        "discord" => over_http(kind, "url: {env: URL}", 200, r#"{"id": "12"}"#),
+        "pagerduty" => over_http(kind, "{routing_key: {env: KEY}, url: ADDRESS}", 202, ""),
+        "slack" => {
+            over_http(kind, "{token: {env: TOKEN}, channel: C1, api: ADDRESS}", 200, r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#)
+        }
+        "teams" => over_http(kind, "url: {env: URL}", 202, ""),
+        "webhook" => over_http(kind, "url: ADDRESS", 200, ""),
         other => panic!("`{other}` needs a case here"),
     };
     Case { kind, works, output, broken, _folder: folder }
 }
 
-type Parts = (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>);
-
-/// One channel to a receiver that takes everything, and one to where nobody listens.
-fn over_http(yaml: &str, build: impl Fn(&str, &Means) -> Box<dyn Channel>, means: &Means) -> Parts {
-    let (address, bodies) = receiver("202 Accepted", "");
-    let works = build(&yaml.replace("ADDRESS", &address), means);
-    let broken = build(&yaml.replace("ADDRESS", "http://127.0.0.1:1"), means);
-    (works, broken, Box::new(move || bodies.lock().unwrap().join("\n")))
+/// A channel to a receiver that takes everything with that answer, what it was sent, and one to nobody.
+fn over_http(kind: &str, yaml: &str, status: u16, answer: &'static str) -> Tried {
+    let receiver = Receiver::new(move |_| (status, answer.into()));
+    let build = |url: &str| {
+        let terminal = Terminal::plain(Arc::new(Mutex::new(CutOff)));
+        let env = Env::of([("URL", url), ("TOKEN", "xoxb-1"), ("KEY", "0123456789abcdef0123456789abcdef")]);
+        settings(kind, &yaml.replace("ADDRESS", url)).build("a channel", &Means { terminal, env })
+    };
+    let (works, broken) = (build(&receiver.url), build(&nobody()));
+    (works, broken, Box::new(move || receiver.seen().iter().map(|request| format!("{}\n", request.body)).collect()))
 }
 
 fn settings(kind: &str, yaml: &str) -> ChannelSettings {

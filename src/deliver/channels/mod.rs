@@ -4,8 +4,12 @@ mod alertmanager;
 mod console;
 #[cfg(test)]
 mod contract;
+mod discord;
+mod exec;
 mod log;
 mod pagerduty;
+mod slack;
+mod teams;
 mod webhook;
 
 use std::fmt;
@@ -62,7 +66,17 @@ pub struct Rate {
 }
 
 /// All kinds.
-pub const KINDS: &[&ChannelKind] = &[&alertmanager::KIND, &console::KIND, &log::KIND, &pagerduty::KIND, &webhook::KIND];
+pub const KINDS: &[&ChannelKind] = &[
+    &alertmanager::KIND,
+    &console::KIND,
+    &discord::KIND,
+    &exec::KIND,
+    &log::KIND,
+    &pagerduty::KIND,
+    &slack::KIND,
+    &teams::KIND,
+    &webhook::KIND,
+];
 
 /// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
 #[derive(Clone)]

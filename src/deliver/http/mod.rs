@@ -24,7 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Method, Response, Url};
 
 use super::SendError;
 use crate::clock::Clock;
@@ -137,8 +137,20 @@ impl Http {
     /// # Errors
     /// Retryable when no answer came; auth when a header cannot be written or the proxy refuses us.
     pub async fn post(&self, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
+        self.send(Method::POST, url, headers, body).await
+    }
+
+    /// The same for what was posted before and is to be changed.
+    ///
+    /// # Errors
+    /// As `post`.
+    pub async fn patch(&self, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
+        self.send(Method::PATCH, url, headers, body).await
+    }
+
+    async fn send(&self, method: Method, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
         let host = address::host(url);
-        let request = self.client().await?.post(url.clone()).headers(header_map(headers)?).body(body);
+        let request = self.client().await?.request(method, url.clone()).headers(header_map(headers)?).body(body);
         match request.send().await {
             Ok(response) => Ok(read(response, host).await),
             Err(error) => {

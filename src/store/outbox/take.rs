@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::super::cache::Mark;
 use super::super::codec::{from_json, micros, seconds, time};
 use super::super::{Store, StoreError};
 use super::{Batch, DUE, LATEST_GROUP_S, LATEST_RETRY_S, OutboxRow};
@@ -44,8 +45,15 @@ impl Store {
     /// When the store cannot be written.
     pub fn lease_messages(&mut self, ask: &LeaseRequest<'_>) -> Result<Vec<Batch>, StoreError> {
         let tx = self.write()?;
+        let before = Mark::of(&tx)?;
         let batches = Taking { tx: &tx, ask, now: micros(ask.now), messages: ask.messages.min(LeaseRequest::MOST) }.batches()?;
+        let after = Mark::of(&tx)?;
         tx.commit()?;
+        let leased: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+        // A leased row is told as before. One more change than that is a row that was given up.
+        if before.own_changes(after) == leased {
+            self.cache.get_mut().told(before, after, [].iter());
+        }
         Ok(batches)
     }
 }
