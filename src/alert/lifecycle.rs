@@ -58,7 +58,7 @@ pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Arc<Alert>]) -> Vec<Lif
     let evaluation = match &turn.verdict {
         Verdict::Judged(evaluation) => evaluation,
         Verdict::Held(reason) => return alerts.iter().map(|alert| turn.held(alert, reason, TimeDelta::zero())).collect(),
-        Verdict::NotDue => return alerts.iter().map(|alert| Life { meta: Some(turn.meta), ..unchanged(alert) }).collect(),
+        Verdict::NotDue => return alerts.iter().map(|alert| turn.not_asked(alert)).collect(),
     };
     // Looked up by hash; what has an order in the end is sorted, so that the order of findings decides nothing.
     let mut findings: HashMap<&Labels, (&Finding, usize)> = HashMap::with_capacity(evaluation.findings.len());
@@ -105,7 +105,7 @@ impl<'a> Turn<'a> {
     /// The rule reports the subject.
     fn seen(&self, before: Option<&'a Arc<Alert>>, finding: &Finding, count: usize) -> Life<'a> {
         let duplicate = (count > 1).then_some(Reason::Duplicate { count });
-        if let Some(before) = before.filter(|before| before.state == State::Firing && self.says_the_same(before, finding)) {
+        if let Some(before) = before.filter(|before| self.stays(before) && self.says_the_same(before, finding)) {
             let mut alert = before.clone();
             self.settle_flap(&mut alert, None);
             return Life { before: Some(before), alert, meta: Some(self.meta), change: None, note: duplicate };
@@ -140,7 +140,16 @@ impl<'a> Turn<'a> {
         Life { before, alert, meta: Some(self.meta), change, note }
     }
 
-    /// Whether a firing alert says already what the finding says, so that there is nothing to write down.
+    /// Whether an alert that is found again stays in its state, with the clock that it has.
+    fn stays(&self, before: &Alert) -> bool {
+        match before.state {
+            State::Firing => true,
+            State::Pending => self.unproven().is_zero() && self.wait(before, State::Pending).is_none(),
+            _ => false,
+        }
+    }
+
+    /// Whether an alert says already what the finding says, so that there is nothing to write down.
     fn says_the_same(&self, alert: &Alert, finding: &Finding) -> bool {
         let told = (&alert.summary, &alert.detail, &alert.evidence, &alert.actions, &alert.links);
         alert.held.is_none()
@@ -211,6 +220,12 @@ impl<'a> Turn<'a> {
         }
         alert.recovering_at = alert.recovering_at.map(|since| later(since, lost));
         Life { before: Some(before), alert: Arc::new(alert), meta: Some(self.meta), change: None, note }
+    }
+
+    /// Nobody asked the rule, so all is as it was, the word about it included.
+    fn not_asked(&self, before: &'a Arc<Alert>) -> Life<'a> {
+        let note = before.choices.get("").map(|(_, reason)| reason.clone());
+        Life { meta: Some(self.meta), note, ..unchanged(before) }
     }
 
     /// Counts a coming or going, and begins or ends the flapping; touches nothing where neither is the case.

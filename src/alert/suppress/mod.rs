@@ -3,7 +3,7 @@
 //! Suppression stops notices only: states, history and the end of what was told go on.
 
 pub(super) mod inhibition;
-mod maintenance_window;
+pub(super) mod maintenance_window;
 mod silence;
 
 use chrono::{DateTime, Utc};
@@ -27,6 +27,8 @@ pub(super) struct Scene<'a> {
     pub book: &'a Book,
     /// Alerts that inhibit others, as they stand in this evaluation.
     pub sources: &'a Sources,
+    /// The windows that are open now, each with its end.
+    pub open: &'a [maintenance_window::Open<'a>],
     pub now: DateTime<Utc>,
 }
 
