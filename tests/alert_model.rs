@@ -402,8 +402,8 @@ struct Row {
 }
 
 /// The outbox as `store` would keep it, without failed rows.
-fn told(outbox: &[Row]) -> BTreeMap<Fingerprint, BTreeMap<String, pgsteward::model::Told>> {
-    let mut told: BTreeMap<Fingerprint, BTreeMap<String, pgsteward::model::Told>> = BTreeMap::new();
+fn told(outbox: &[Row]) -> BTreeMap<Fingerprint, Few<pgsteward::model::Told>> {
+    let mut told: BTreeMap<Fingerprint, Few<pgsteward::model::Told>> = BTreeMap::new();
     for Row { notice, delivered_at } in outbox {
         let row = pgsteward::model::Told {
             episode: notice.episode.clone(),
@@ -464,7 +464,7 @@ fn check(every: i64, setup: &Setup, turns: &[Turn]) {
             }
         }
         reference.fates(turn.fates, at);
-        book = Book { told: told(&outbox), version: book.version + 1, ..decision.book };
+        book = Book { told: Arc::new(told(&outbox)), version: book.version + 1, ..decision.book };
     }
 }
 

@@ -16,10 +16,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use pgsteward::clock::Clock;
 use pgsteward::deliver::channels::{KINDS, Means, Terminal};
-use pgsteward::deliver::{Channel, DrainBudget, DrainReport, Message, Receipt, SendError, drain};
+use pgsteward::deliver::{Channel, DrainBudget, DrainReport, Line, Message, Post, Receipt, SendError};
 use pgsteward::env::Env;
 use pgsteward::model::{Book, Decision, Notice, NoticeKind, Snapshot};
-use pgsteward::store::{Store, TickCommit};
+use pgsteward::store::{AttemptOutcome, LeaseRequest, Store, TickCommit};
 use pgsteward::yaml::{self, Fields};
 
 const FOLDER: &str = "PGSTEWARD_CRASH_FOLDER";
@@ -139,11 +139,14 @@ impl Channel for Watched {
 }
 
 fn deliver(folder: &Path, channel: Arc<dyn Channel>, now: DateTime<Utc>) -> DrainReport {
-    let channels = BTreeMap::from([("log".to_string(), channel)]);
+    let lines = BTreeMap::from([("log".to_string(), Line::plain(channel))]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let store = Mutex::new(store_at(folder));
     let budget = DrainBudget { rows: 100_000, time: Duration::from_secs(600) };
-    runtime.block_on(async { drain(&store, &channels, &format!("{}", std::process::id()), &Clock::starting_at(now), 0, budget).await })
+    let owner = std::process::id().to_string();
+    runtime.block_on(async {
+        Post { store: &store, lines: &lines, owner: &owner, clock: &Clock::starting_at(now), seed: 0 }.drain(budget).await
+    })
 }
 
 /// What runs in the child. Does nothing when the tests run as usual.
@@ -309,9 +312,11 @@ fn killed_in_the_middle_of_sends_nothing_is_lost_and_little_is_repeated() {
         child.kill();
         // What the dead one held is free again for the next, whose clock starts at the same time.
         let mut store = store_at(folder.path());
-        for row in store.lease_outbox("log", "undertaker", at(2_000), 64, 0).unwrap() {
-            store.finish(row.id, "undertaker", &pgsteward::store::AttemptOutcome::Untried, at(2_000)).unwrap();
-        }
+        let (channel, owner, messages) = ("log", "undertaker", LeaseRequest::MOST);
+        let ask = LeaseRequest { channel, owner, now: at(2_000), messages, most: 1, ttl_s: 0, critical: false };
+        let rows = store.lease_messages(&ask).unwrap().into_iter().flat_map(|batch| batch.rows);
+        let ended: Vec<_> = rows.map(|row| (row.id, AttemptOutcome::Untried)).collect();
+        store.finish(owner, &ended, None, at(2_000)).unwrap();
         assert!(!told(folder.path()).is_empty(), "kill {nth}");
     }
     recover(folder.path());

@@ -17,7 +17,7 @@ use pgsteward::app::{setup, tick_file};
 use pgsteward::calendar::Window;
 use pgsteward::clock::Clock;
 use pgsteward::collect::metrics;
-use pgsteward::deliver::{Channel, DrainBudget, Message, Receipt, SendError, drain};
+use pgsteward::deliver::{Channel, DrainBudget, Line, Message, Post, Receipt, SendError};
 use pgsteward::model::*;
 use pgsteward::rules::rhai::Limits;
 use pgsteward::rules::{OWN_PACK, RuleFile, RuleSet, load};
@@ -115,10 +115,9 @@ impl World {
             store.commit(&commit).unwrap();
             (basis, outcomes, decision)
         };
-        let channels: BTreeMap<String, Arc<dyn Channel>> =
-            BTreeMap::from([("memory".to_string(), self.memory.clone() as Arc<dyn Channel>)]);
+        let lines = BTreeMap::from([("memory".to_string(), Line::plain(self.memory.clone()))]);
         let budget = DrainBudget { rows: 100, time: Duration::from_secs(60) };
-        drain(&self.store, &channels, "me", &self.clock, 1, budget).await;
+        Post { store: &self.store, lines: &lines, owner: "me", clock: &self.clock, seed: 1 }.drain(budget).await;
         self.note(second, &outcomes, &decision);
         (basis, outcomes, decision)
     }

@@ -12,7 +12,7 @@ use std::process::Command;
 use pgsteward::clock::Clock;
 use pgsteward::demo::Cluster;
 use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
-use pgsteward::store::{AttemptOutcome, Store};
+use pgsteward::store::{AttemptOutcome, LeaseRequest, Store};
 use support::service::{Service, wait_for};
 
 /// A folder with a config, a state folder and logs.
@@ -64,9 +64,11 @@ impl Place {
         let (mut store, now) = (self.store(), Clock::System.now());
         let later = now + chrono::TimeDelta::hours(1);
         for channel in ["log", "late"] {
-            for row in store.lease_outbox(channel, "undertaker", later, 10_000, 1).unwrap() {
-                store.finish(row.id, "undertaker", &AttemptOutcome::Untried, now).unwrap();
-            }
+            let (owner, messages) = ("undertaker", LeaseRequest::MOST);
+            let ask = LeaseRequest { channel, owner, now: later, messages, most: 1, ttl_s: 1, critical: false };
+            let rows = store.lease_messages(&ask).unwrap().into_iter().flat_map(|batch| batch.rows);
+            let ended: Vec<_> = rows.map(|row| (row.id, AttemptOutcome::Untried)).collect();
+            store.finish(owner, &ended, None, now).unwrap();
         }
     }
 

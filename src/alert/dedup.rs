@@ -101,7 +101,7 @@ mod tests {
     fn a_failed_notice_is_as_if_it_had_never_been() {
         let mut world = World::new();
         let first = world.tick(at(Severity::Warning)).notices[0].key.clone();
-        world.book.told.clear();
+        world.book.told = Default::default();
         let again = world.tick(at(Severity::Warning));
         assert_eq!(said(&again), "mail: firing (first notice of this episode)");
         assert_eq!(again.notices[0].key, first, "the receiver may have got it after all");
@@ -114,7 +114,7 @@ mod tests {
         assert!(said(&world.tick(at(Severity::Warning))).ends_with("mail: firing (first notice of this episode)"), "a new episode");
         assert!(said(&world.tick(seen(&[]))).ends_with("mail: resolved (the channel was told of the firing)"), "on its way");
         world.tick(at(Severity::Warning));
-        world.book.told.clear();
+        world.book.told = Default::default();
         assert!(said(&world.tick(seen(&[]))).ends_with("mail: - (the channel was never told of the firing)"));
     }
 

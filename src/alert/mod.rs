@@ -63,13 +63,11 @@ pub fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfig, now:
 fn turn<'a>(outcome: &'a RuleOutcome, alerts: &[&Alert], book: &Book, config: &'a DecideConfig, now: DateTime<Utc>) -> Turn<'a> {
     let meta: &RuleMeta = &outcome.meta;
     let last_ok = book.rules.get(&meta.id).and_then(|health| health.last_ok);
-    let Labels(mut labels) = config.target.labels.clone();
-    labels.extend(meta.labels.0.clone());
     Turn {
         meta,
         verdict: verdict::of(outcome, alerts),
         target: &config.target.name,
-        labels: Labels(labels),
+        labels: config.target.labels.with(&meta.labels),
         now,
         since_end: last_ok.map_or(TimeDelta::zero(), |last_ok| now - last_ok),
         interval_s: meta.interval_s.max(config.every_s),
@@ -80,7 +78,8 @@ fn turn<'a>(outcome: &'a RuleOutcome, alerts: &[&Alert], book: &Book, config: &'
 fn settle(mut life: Life<'_>, book: &Book, config: &DecideConfig, now: DateTime<Utc>, decision: &mut Decision) {
     if let Some((from, reason)) = life.change.take() {
         let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
-        decision.transitions.push(Transition { rule_hash, ..transition(&life.alert, from, reason, now) });
+        let labels = life.alert.flat_labels(config.target.cluster.as_deref());
+        decision.transitions.push(Transition { rule_hash, labels, ..transition(&life.alert, from, reason, now) });
     }
     if let Some(reason) = life.note.take() {
         let fingerprint = life.alert.fingerprint.clone();
@@ -110,6 +109,7 @@ fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: Dat
         reason,
         summary: alert.summary.clone(),
         rule_hash: String::new(),
+        labels: Labels::default(),
         at: now,
     }
 }

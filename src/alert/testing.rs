@@ -1,13 +1,12 @@
 //! A small world for the tests of this room: one rule, one target, ticks a minute apart, an outbox that delivers when told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide;
 use crate::model::{
-    Book, DecideConfig, Decision, Evaluation, Finding, Held, Labels, Matchers, Missing, MissingReason, Outcome, Route, RuleMeta,
+    Book, DecideConfig, Decision, Evaluation, Few, Finding, Held, Labels, Matchers, Missing, MissingReason, Outcome, Route, RuleMeta,
     RuleOutcome, Severity, Target, Told,
 };
 
@@ -107,7 +106,7 @@ impl World {
                 queued_at: self.now,
                 delivered_at: None,
             };
-            self.book.told.entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
+            Arc::make_mut(&mut self.book.told).entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
         }
         self.now += TimeDelta::minutes(1);
         decision
@@ -122,7 +121,7 @@ impl World {
     }
 
     pub fn deliver(&mut self, at: DateTime<Utc>) {
-        for told in self.book.told.values_mut().flat_map(BTreeMap::values_mut) {
+        for told in Arc::make_mut(&mut self.book.told).values_mut().flat_map(Few::values_mut) {
             told.delivered_at.get_or_insert(at);
         }
     }

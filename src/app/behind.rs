@@ -188,6 +188,7 @@ mod tests {
             reason: Reason::Cleared,
             summary: String::new(),
             rule_hash: format!("hash of {s}"),
+            labels: Labels::default(),
             at: at(s),
         }
     }

@@ -9,7 +9,7 @@ use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint};
 use crate::config::StatementText;
-use crate::deliver::Channel;
+use crate::deliver::{Line, Post};
 use crate::model::{DecideConfig, Metric, Target};
 use crate::rules::RuleSet;
 use crate::store::Store;
@@ -52,6 +52,14 @@ impl SharedStore {
     }
 }
 
+impl House {
+    /// Who delivers.
+    #[must_use]
+    pub fn post(&self) -> Post<'_> {
+        Post { store: &self.store.0, lines: &self.channels, owner: &self.owner, clock: &self.clock, seed: self.seed }
+    }
+}
+
 /// All parts of a running pgsteward.
 pub struct House {
     /// Time.
@@ -63,7 +71,7 @@ pub struct House {
     /// Metrics, shipped and brought by rules.
     pub metrics: Arc<Vec<Metric>>,
     /// Channels by name.
-    pub channels: BTreeMap<String, Arc<dyn Channel>>,
+    pub channels: BTreeMap<String, Line>,
     /// Targets.
     pub watches: Vec<Watch>,
     /// This process, in leases: process id and start.

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use super::house::{House, Watch};
 use super::tick::tick;
 use crate::collect::Kept;
-use crate::deliver::{DrainBudget, DrainReport, drain};
+use crate::deliver::{DrainBudget, DrainReport};
 use crate::model::{Outcome, Severity, State};
 use crate::store::StoreError;
 
@@ -187,7 +187,7 @@ fn tell_failed(target: &str, done: &super::tick::TickDone) {
 /// Tells what is due, for at most that long.
 pub async fn deliver(house: &House, within: Duration) -> DrainReport {
     let budget = DrainBudget { rows: DRAIN_ROWS, time: within };
-    let report = drain(&house.store.0, &house.channels, &house.owner, &house.clock, house.seed, budget).await;
+    let report = house.post().drain(budget).await;
     for (channel, problem) in &report.failed {
         warn!(channel, problem, paused = report.paused.contains(channel), "notices wait: the channel does not take them");
     }

@@ -12,8 +12,8 @@ use super::plugins::Plugins;
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
-use crate::config::{self, ActionsMode, Config, Schedule, StatementText, TargetConfig};
-use crate::deliver::Channel;
+use crate::config::{self, ActionsMode, ChannelConfig, Config, Schedule, StatementText, TargetConfig};
+use crate::deliver::Line;
 use crate::deliver::channels::{Means, Terminal};
 use crate::env::Env;
 use crate::model::{DecideConfig, Flapping, Metric, Route, Target};
@@ -213,6 +213,12 @@ pub fn apply_cadence(metrics: &mut [Metric], collect: &BTreeMap<String, u64>) {
     }
 }
 
+fn line(name: &str, channel: &ChannelConfig, means: &Means) -> Line {
+    let plain = Line::plain(Arc::from(channel.settings.build(name, means)));
+    let traits = channel.settings.traits().copied().unwrap_or(plain.traits);
+    Line { traits, rate: channel.rate.or(traits.rate), fallback: channel.fallback.clone(), ..plain }
+}
+
 /// Builds the house of a config.
 ///
 /// # Errors
@@ -239,8 +245,7 @@ pub async fn house(
         anyhow::bail!("no target can be watched; the log says why of each");
     }
     let means = Means { terminal: terminal.clone(), env: env.clone() };
-    let channels: BTreeMap<String, Arc<dyn Channel>> =
-        config.channels.iter().map(|(name, channel)| (name.clone(), Arc::from(channel.settings.build(name, &means)))).collect();
+    let channels = config.channels.iter().map(|(name, channel)| (name.clone(), line(name, channel, &means))).collect();
     let mut metrics = rules.metrics;
     apply_cadence(&mut metrics, &config.schedule.collect);
     let now = clock.now();

@@ -125,6 +125,8 @@ fn told(store: &Store, alert: &Alert) -> anyhow::Result<String> {
             NoticeState::Waiting { due } => (format!("waits until {}", due.format("%TZ")), notice.error.unwrap_or_default()),
             NoticeState::Delivered { receipt, .. } => ("delivered".to_string(), receipt),
             NoticeState::Dead { .. } => ("given up".to_string(), notice.error.unwrap_or_default()),
+            NoticeState::Collapsed { .. } => ("needless: it was over before".to_string(), String::new()),
+            NoticeState::Handed { .. } => ("its fallback was told".to_string(), notice.error.unwrap_or_default()),
         };
         let sent = notice.notice;
         rows.push(vec![notice.queued_at.format("%F %TZ").to_string(), sent.channel, sent.kind.to_string(), state, detail]);

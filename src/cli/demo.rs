@@ -22,6 +22,7 @@ use crate::app::setup::{self, Rules};
 use crate::app::{service, tick};
 use crate::clock::Clock;
 use crate::collect::{Kept, Sample};
+use crate::deliver::Line;
 use crate::deliver::channels::{self, Means, Terminal};
 use crate::deliver::render::Look;
 use crate::demo::cluster::STEWARD;
@@ -158,7 +159,7 @@ fn house(dsn: &str, folder: &Path, every_s: f64) -> anyhow::Result<House> {
         store: SharedStore::new(Store::open(&setup::store_path(folder))?),
         rules: Arc::new(set),
         metrics: Arc::new(metrics),
-        channels: BTreeMap::from([("console".to_string(), console(&terminal)?)]),
+        channels: BTreeMap::from([("console".to_string(), Line::plain(console(&terminal)?))]),
         watches: vec![watch(dsn, every_s)?],
         announced: Notify::new(),
         spread: false,

@@ -28,7 +28,7 @@ pub type Pairs<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 pub fn labels(notice: &Notice) -> Pairs<'_> {
     let mut labels = Pairs::new();
     let mut put = |name: &'_ str, value| drop(labels.insert(name.to_string().into(), cut(value, LABEL)));
-    notice.labels.0.iter().chain(&notice.subject.0).for_each(|(name, value)| put(&label_name(name), value));
+    notice.labels.0.iter().chain(notice.subject.0.iter()).for_each(|(name, value)| put(&label_name(name), value));
     put("alertname", &notice.rule);
     put("severity", notice.severity.as_str());
     put("target", &notice.target);

@@ -1,26 +1,34 @@
 //! Deliver: outbox rows in, receipts out. It never decides what is told, only when it is tried again.
 //!
-//! `drain` leases rows, hands each to its channel under a timeout, and finishes it by what `retry` says: the one retry
-//! engine. A channel only sends and classes its errors; it never loops, never retries. `render` makes every text safe
-//! that a database, script or config wrote. At least once: a crash between send and finish sends the same key again.
+//! `drain` gives each channel its `turn`: lease, send under a timeout, finish. `packet` gathers rows to messages, `rate` and
+//! `circuit` say what a channel may be given now, `retry` what becomes of a row: the one retry engine. A channel only sends
+//! and classes its errors; it never loops, never retries. `render` makes every text safe that a database, script or config
+//! wrote. At least once: a crash between send and finish sends the same key again.
 //!
-//! Deliberately absent: grouping, rate limits and fallbacks, which `alert` will decide before a row exists.
+//! Deliberately absent: groups and whom to tell, which `alert` decides before a row exists.
 
 pub mod channels;
+pub mod circuit;
 mod drain;
 pub mod http;
 pub mod labelled;
+mod packet;
+pub mod rate;
 pub mod render;
 pub mod retry;
 #[cfg(test)]
 mod testing;
+mod turn;
 
-pub use drain::{DrainBudget, DrainReport, drain};
+pub use drain::{DrainBudget, DrainReport, Post};
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
-use crate::model::{Evidence, Notice, NoticeKind, Severity};
+use self::channels::{Rate, Traits};
+use crate::model::{Evidence, Notice, NoticeKind, Reach, Severity};
 
 /// What goes out to a channel at once: one notice, or several of one group, or a digest of what a rate limit would not let
 /// through one by one.
@@ -90,6 +98,28 @@ pub trait Channel: Send + Sync {
 
     /// Sends one message once. It never loops and never tries again. May be dropped half-way when it takes too long.
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>>;
+}
+
+/// A channel as notices are brought to it.
+#[derive(Clone)]
+pub struct Line {
+    /// The channel.
+    pub channel: Arc<dyn Channel>,
+    /// What is true of its kind.
+    pub traits: Traits,
+    /// Most messages that it is sent.
+    pub rate: Option<Rate>,
+    /// The channel that is told what this one cannot be told.
+    pub fallback: Option<String>,
+}
+
+impl Line {
+    /// A channel that takes one notice a message, as often as there are any, and has nobody in its stead.
+    #[must_use]
+    pub fn plain(channel: Arc<dyn Channel>) -> Self {
+        let traits = Traits { stateful: false, reach: Reach::Tell, most: 1, digest: false, rate: None, draws: false };
+        Self { channel, traits, rate: None, fallback: None }
+    }
 }
 
 /// What a channel answered, kept with the notices.

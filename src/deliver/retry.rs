@@ -2,7 +2,8 @@
 //!
 //! Full jitter: the wait is drawn evenly below a ceiling that doubles, so that many senders do not come back together.
 //! A notice is given up when its next try would fall behind its deadline; an alert that still fires is then decided
-//! anew, since nobody was told. A refused login gives nothing up: somebody has to mend it, and then everything is told.
+//! anew, since nobody was told, and tried again an hour later. A refused login gives nothing up: somebody has to mend it,
+//! and then everything is told.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -36,22 +37,29 @@ pub fn deadline_s(severity: Severity) -> i64 {
     }
 }
 
-/// What becomes of a row.
+/// What becomes of a row. `seed` is the message's, so that what failed together comes again together.
 #[must_use]
-pub fn settle(row: &OutboxRow, result: Result<Receipt, SendError>, now: DateTime<Utc>, seed: u64) -> AttemptOutcome {
+pub fn settle(
+    row: &OutboxRow,
+    result: &Result<Receipt, SendError>,
+    fallback: Option<&str>,
+    now: DateTime<Utc>,
+    seed: u64,
+) -> AttemptOutcome {
+    let dead = |error: String| AttemptOutcome::Dead { error, fallback: fallback.map(String::from) };
     match result {
-        Ok(receipt) => AttemptOutcome::Delivered { receipt: told(&receipt.text) },
-        Err(SendError::Permanent { detail }) => AttemptOutcome::Dead { error: told(&detail) },
-        Err(SendError::Auth { detail }) => AttemptOutcome::Retry { at: after(now, LONGEST_MS), error: told(&detail) },
+        Ok(receipt) => AttemptOutcome::Delivered { receipt: told(&receipt.text), handle: receipt.handle.clone() },
+        Err(SendError::Permanent { detail }) => dead(told(detail)),
+        Err(SendError::Auth { detail }) => AttemptOutcome::Retry { at: after(now, LONGEST_MS), error: told(detail) },
         Err(SendError::Retryable { detail, after_s }) => {
             let asked_ms = after_s.map(|s| s.clamp(1, LONGEST_ASKED_S) * 1_000);
-            let at = after(now, asked_ms.unwrap_or_else(|| backoff_ms(row.attempts, seed ^ row.id.unsigned_abs())));
+            let at = after(now, asked_ms.unwrap_or_else(|| backoff_ms(row.attempts, seed)));
             let deadline_s = deadline_s(row.notice.severity);
             if at <= row.queued_at + TimeDelta::seconds(deadline_s) {
-                return AttemptOutcome::Retry { at, error: told(&detail) };
+                return AttemptOutcome::Retry { at, error: told(detail) };
             }
             let limit = pgsteward_helpers::span(deadline_s as f64);
-            AttemptOutcome::Dead { error: format!("given up after {} attempts in {limit}: {}", row.attempts, told(&detail)) }
+            dead(format!("given up after {} attempts in {limit}: {}", row.attempts, told(detail)))
         }
     }
 }
@@ -61,12 +69,12 @@ fn after(now: DateTime<Utc>, ms: u64) -> DateTime<Utc> {
 }
 
 /// A receiver's words, as they may stand in a store and on a terminal.
-fn told(text: &str) -> String {
+pub(super) fn told(text: &str) -> String {
     safe(&render::cut(text, ERROR_CHARS))
 }
 
 /// A well-mixed number (the finaliser of splitmix64).
-fn mix(seed: u64) -> u64 {
+pub(super) fn mix(seed: u64) -> u64 {
     let a = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let b = (a ^ (a >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let c = (b ^ (b >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -100,7 +108,7 @@ mod tests {
         #[test]
         fn nothing_is_tried_again_behind_its_deadline(now in 0i64..200_000, attempts in 1u32..100, after_s in proptest::option::of(any::<u64>()), seed: u64) {
             for severity in Severity::ALL {
-                match settle(&row(severity, attempts), retryable(after_s), at(now), seed) {
+                match settle(&row(severity, attempts), &retryable(after_s), None, at(now), seed) {
                     AttemptOutcome::Retry { at: next, .. } => {
                         prop_assert!(next >= at(now + 1) && next <= at(now + 900));
                         prop_assert!(next <= at(deadline_s(severity)));
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_names_a_time_is_heard_within_limits() {
-        let wait = |after_s| match settle(&row(Severity::Critical, 1), retryable(Some(after_s)), at(100), 0) {
+        let wait = |after_s| match settle(&row(Severity::Critical, 1), &retryable(Some(after_s)), None, at(100), 0) {
             AttemptOutcome::Retry { at, .. } => at.timestamp() - 100,
             other => panic!("{other:?}"),
         };
@@ -131,20 +139,24 @@ mod tests {
 
     #[test]
     fn each_class_of_error_has_its_end() {
-        let end = |error| settle(&row(Severity::Info, 9), Err(error), at(5 * 3_600), 0);
-        assert_eq!(end(SendError::Permanent { detail: "no such room".into() }), AttemptOutcome::Dead { error: "no such room".into() });
+        let dead = |error: &str| AttemptOutcome::Dead { error: error.into(), fallback: Some("log".into()) };
+        let end = |error| settle(&row(Severity::Info, 9), &Err(error), Some("log"), at(5 * 3_600), 0);
+        assert_eq!(end(SendError::Permanent { detail: "no such room".into() }), dead("no such room"));
         assert_eq!(
             end(SendError::Auth { detail: "token refused".into() }),
             AttemptOutcome::Retry { at: at(5 * 3_600 + 300), error: "token refused".into() }
         );
-        assert_eq!(end(SendError::retryable("503")), AttemptOutcome::Dead { error: "given up after 9 attempts in 4h: 503".into() });
-        assert_eq!(settle(&row(Severity::Info, 1), Ok(Receipt::new("r1")), at(0), 0), AttemptOutcome::Delivered { receipt: "r1".into() });
+        assert_eq!(end(SendError::retryable("503")), dead("given up after 9 attempts in 4h: 503"));
+        let receipt = Receipt { text: "r1".into(), handle: Some("h1".into()) };
+        let taken = AttemptOutcome::Delivered { receipt: "r1".into(), handle: Some("h1".into()) };
+        assert_eq!(settle(&row(Severity::Info, 1), &Ok(receipt), None, at(0), 0), taken);
     }
 
     #[test]
     fn a_receivers_words_are_cut_and_made_safe() {
         let words = format!("\u{1b}[2J{}", "x".repeat(10_000));
-        let AttemptOutcome::Dead { error } = settle(&row(Severity::Info, 1), Err(SendError::Permanent { detail: words }), at(0), 0) else {
+        let refused = Err(SendError::Permanent { detail: words });
+        let AttemptOutcome::Dead { error, .. } = settle(&row(Severity::Info, 1), &refused, None, at(0), 0) else {
             panic!("a permanent error ends the row")
         };
         assert!(error.starts_with("\\u{1b}[2Jxxx"));

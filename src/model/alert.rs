@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Ack, ActionRequest, Evidence, Labels, Link, NoticeKind, Reason, Severity, Silence, Tier};
+use super::{Ack, ActionRequest, Evidence, Few, Labels, Link, NoticeKind, Reason, Severity, Silence, Tier};
 
 /// Who an alert is: a hash of rule id, target and subject. Made by `alert::fingerprint`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,14 +110,30 @@ pub struct Alert {
     pub links: Vec<Link>,
     /// The latest choice about each channel, so that only a change of it is written down; about no channel under an empty
     /// name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub choices: BTreeMap<String, (bool, Reason)>,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    pub choices: Few<(bool, Reason)>,
     /// How it comes and goes.
     #[serde(default, skip_serializing_if = "Flap::is_calm")]
     pub flap: Flap,
     /// How far its escalation is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalated: Option<Escalated>,
+}
+
+impl Alert {
+    /// All that matchers see of it, in one map: its subject, its labels, and over them the names that every alert has.
+    #[must_use]
+    pub fn flat_labels(&self, cluster: Option<&str>) -> Labels {
+        let of_every_alert = [
+            ("severity", self.severity.as_str()),
+            ("rule", &self.rule),
+            ("target", &self.target),
+            ("tier", self.tier.as_str()),
+            ("category", &self.category),
+        ];
+        let of_every_alert = of_every_alert.into_iter().chain(cluster.map(|cluster| ("cluster", cluster)));
+        self.subject.with(&self.labels).with(&of_every_alert.collect())
+    }
 }
 
 /// How a subject comes and goes, told apart by the number of its rule's evaluation.
@@ -230,11 +246,12 @@ pub struct Book {
     /// Rule health by rule id.
     pub rules: BTreeMap<String, RuleHealth>,
     /// What each channel was last told, by alert and channel name. Failed notices are not here.
-    pub told: BTreeMap<Fingerprint, BTreeMap<String, Told>>,
+    /// Shared, since a tick changes nothing of it.
+    pub told: Arc<BTreeMap<Fingerprint, Few<Told>>>,
     /// Acknowledgements of living episodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub acks: BTreeMap<Fingerprint, Ack>,
-    /// Silences that people made and that have not ended, all targets'.
+    /// Silences that people made, all targets'; those that ended lately are still here, for what they kept back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silences: Vec<Silence>,
     /// Firing alerts of other targets that some inhibition may be about.

@@ -220,6 +220,9 @@ pub struct Transition {
     /// SHA-256 of the rule's text or of the plugin's file behind it, hex; empty for what no file is behind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule_hash: String,
+    /// All that matchers saw of the alert; empty in histories of earlier builds.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// When.
     pub at: DateTime<Utc>,
 }

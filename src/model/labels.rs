@@ -1,14 +1,16 @@
 //! Label maps: who a row, finding or alert is about. Identity only, never a measured value.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Sorted label names and values.
+use super::Few;
+
+/// Sorted label names and values; shared, since an alert, its notices and its history have the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Labels(pub BTreeMap<String, String>);
+pub struct Labels(pub Arc<Few<String>>);
 
 impl Labels {
     /// The value of one label.
@@ -23,15 +25,24 @@ impl Labels {
         self.0.is_empty()
     }
 
+    /// These, and over them the others.
+    #[must_use]
+    pub fn with(&self, over: &Self) -> Self {
+        if self.is_empty() {
+            return over.clone();
+        }
+        self.0.iter().chain(over.0.iter()).collect()
+    }
+
     /// Adds or replaces one label.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(name.into(), value.into());
+        Arc::make_mut(&mut self.0).insert(name.into(), value.into());
     }
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+        Self(Arc::new(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect()))
     }
 }
 

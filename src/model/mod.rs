@@ -11,6 +11,7 @@ pub mod alert;
 pub mod changes;
 pub mod column;
 pub mod decision;
+pub mod few;
 pub mod finding;
 pub mod frame;
 pub mod labels;
@@ -30,6 +31,7 @@ pub use alert::{Alert, Book, ChannelHealth, Elsewhere, Escalated, Fingerprint, F
 pub use changes::{ChangeState, Changes, FrameChanges};
 pub use column::{ColumnDef, ColumnKind, Sensitivity, Unit};
 pub use decision::{Decision, DecisionRecord, Reason, Transition};
+pub use few::Few;
 pub use finding::{Evidence, Finding, Link};
 pub use frame::{Catalog, ColumnData, Coverage, Frame, FrameDef, TextColumn};
 pub use labels::Labels;

@@ -243,6 +243,7 @@ fn resolved(alert: &Alert, now: DateTime<Utc>) -> Transition {
         reason: Reason::Cleared,
         summary: alert.summary.clone(),
         rule_hash: String::new(),
+        labels: Labels::default(),
         at: now,
     }
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::codec::{from_json, micros, time, to_json};
-use super::{Store, StoreError, TickCommit};
-use crate::model::{Alert, Book, Fingerprint, Told};
+use super::{Store, StoreError, TickCommit, ack, silence};
+use crate::model::{Alert, Book, Elsewhere, Few, Fingerprint, State, Told};
+
+/// Alerts that a beginning of an id may mean; more only say that it is too short.
+const FEW: u32 = 10;
 
 impl Store {
     /// The book of a target; an empty one at version 0 for a target that is not known yet.
@@ -16,16 +19,57 @@ impl Store {
     /// When the store cannot be read.
     pub fn book(&self, target: &str) -> Result<Book, StoreError> {
         let view = self.read()?;
-        let sql = "SELECT version, rules FROM target WHERE name = ?1";
-        let found = view.query_row(sql, [target], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
-        let Some((version, rules)) = found else { return Ok(Book::default()) };
+        let sql = "SELECT version, rules, flaps, last_tick_at FROM target WHERE name = ?1";
+        let found = view
+            .query_row(sql, [target], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, Option<i64>>(3)?))
+            })
+            .optional()?;
+        let Some((version, rules, flaps, last_tick_at)) = found else {
+            return Ok(Book { silences: silence::of_book(&view, None)?, ..Book::default() });
+        };
         Ok(Book {
             version: version.unsigned_abs(),
             alerts: alerts(&view, Some(target))?.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect(),
             rules: from_json("the rule health", &rules).unwrap_or_default(),
-            told: told(&view, target)?,
-            ..Book::default()
+            told: Arc::new(told(&view, target)?),
+            acks: ack::of_book(&view, target)?,
+            silences: silence::of_book(&view, last_tick_at.map(time))?,
+            elsewhere: Vec::new(),
+            flaps: from_json("how subjects come and go", &flaps).unwrap_or_default(),
         })
+    }
+
+    /// Firing and recovering alerts of all other targets, as matchers see them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn elsewhere(&self, target: &str) -> Result<Vec<Elsewhere>, StoreError> {
+        let view = self.read()?;
+        let clusters = clusters(&view)?;
+        let mut elsewhere = Vec::new();
+        for alert in alerts(&view, None)?.into_iter().filter(|alert| alert.target != target) {
+            if matches!(alert.state, State::Firing | State::Recovering) {
+                let labels = alert.flat_labels(clusters.get(&alert.target).map(String::as_str));
+                elsewhere.push(Elsewhere { fingerprint: alert.fingerprint, labels });
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// Living alerts whose fingerprint begins so, a few at most. `alerts_like` finds past ones too.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn alerts_by_prefix(&self, prefix: &str) -> Result<Vec<Alert>, StoreError> {
+        let sql = "SELECT body FROM alert WHERE fingerprint BETWEEN ?1 AND ?2 ORDER BY fingerprint, target LIMIT ?3";
+        let mut query = self.db.prepare(sql)?;
+        let mut rows = query.query(params![prefix, format!("{prefix}{}", char::MAX), FEW])?;
+        let mut alerts = Vec::new();
+        while let Some(row) = rows.next()? {
+            alerts.extend(from_json::<Alert>("an alert", row.get_ref(0)?.as_str().unwrap_or_default()));
+        }
+        Ok(alerts)
     }
 
     /// Living alerts of one target, or of all.
@@ -37,7 +81,18 @@ impl Store {
     }
 }
 
-fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
+/// The cluster of each target that is of one, as its latest tick says.
+pub(super) fn clusters(db: &Connection) -> Result<BTreeMap<String, String>, StoreError> {
+    // A torn head is nobody's cluster, and no error: the book of everything else goes on.
+    let mut query = db.prepare_cached(
+        "SELECT target.name, json_extract(head, '$.target.cluster') AS cluster FROM target JOIN tick ON tick.id = target.last_tick
+         WHERE json_valid(head) AND json_type(head, '$.target.cluster') = 'text'",
+    )?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
     let mut query = db.prepare("SELECT body FROM alert WHERE ?1 IS NULL OR target = ?1 ORDER BY target, fingerprint")?;
     let mut rows = query.query([target])?;
     let mut alerts = Vec::new();
@@ -47,17 +102,18 @@ fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreErro
     Ok(alerts)
 }
 
-/// The latest notice of each living episode that a channel has, or will have; dead letters told nobody.
-fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, BTreeMap<String, Told>>, StoreError> {
+/// The latest notice of each living episode that a channel has, or will have; what was given up, collapsed or handed
+/// to another told it nothing.
+fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, Few<Told>>, StoreError> {
     let mut query = db.prepare(
         "SELECT outbox.fingerprint, outbox.channel, outbox.episode, outbox.kind, outbox.severity, outbox.queued_at,
                 outbox.finished_at, max(outbox.id)
          FROM alert CROSS JOIN outbox ON outbox.episode = alert.episode AND +outbox.fingerprint = alert.fingerprint
-         WHERE alert.target = ?1 AND outbox.state <> 'dead'
+         WHERE alert.target = ?1 AND outbox.state IN ('waiting', 'delivered')
          GROUP BY outbox.episode, outbox.channel",
     )?;
     let mut rows = query.query([target])?;
-    let mut told: BTreeMap<Fingerprint, BTreeMap<String, Told>> = BTreeMap::new();
+    let mut told: BTreeMap<Fingerprint, Few<Told>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let word = |at: usize| -> Result<String, StoreError> { Ok(format!("\"{}\"", row.get::<_, String>(at)?)) };
         let (Some(kind), Some(severity)) = (from_json("a notice", &word(3)?), from_json("a notice", &word(4)?)) else { continue };
@@ -79,14 +135,26 @@ pub(super) fn check_version(tx: &Transaction<'_>, target: &str, expected: u64) -
     if found == expected { Ok(()) } else { Err(StoreError::Conflict { target: target.into(), expected, found }) }
 }
 
+/// A change to the book that is not a tick's.
+pub(super) fn count_version(tx: &Transaction<'_>, target: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE target SET version = version + 1 WHERE name = ?1", [target])?;
+    Ok(())
+}
+
 /// The book after the tick: changed and removed alerts, rule health, the next version.
 pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> Result<(), StoreError> {
     let book = &commit.decision.book;
     tx.execute(
-        "INSERT INTO target (name, version, rules, last_tick, last_tick_at) VALUES (?1, 1, ?2, ?3, ?4)
-         ON CONFLICT (name) DO UPDATE SET version = version + 1, rules = excluded.rules,
+        "INSERT INTO target (name, version, rules, flaps, last_tick, last_tick_at) VALUES (?1, 1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (name) DO UPDATE SET version = version + 1, rules = excluded.rules, flaps = excluded.flaps,
                                           last_tick = excluded.last_tick, last_tick_at = excluded.last_tick_at",
-        params![commit.target, to_json("the rule health", &book.rules)?, tick, micros(commit.snapshot.taken_at)],
+        params![
+            commit.target,
+            to_json("the rule health", &book.rules)?,
+            to_json("how subjects come and go", &book.flaps)?,
+            tick,
+            micros(commit.snapshot.taken_at)
+        ],
     )?;
     let mut keep = tx.prepare("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body) VALUES (?1, ?2, ?3, ?4)")?;
     for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
@@ -101,10 +169,10 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
+    use super::super::testing::{alert, at, dead, decision, delivered, notice, snapshot, two_handles};
     use super::super::{AttemptOutcome, Store};
     use super::*;
-    use crate::model::{Decision, NoticeKind, RuleHealth, Severity};
+    use crate::model::{Decision, Flap, NoticeKind, RuleHealth, Severity};
 
     fn told_by_console(store: &Store) -> Option<(NoticeKind, bool)> {
         let book = store.book("shop").unwrap();
@@ -112,8 +180,7 @@ mod tests {
     }
 
     fn attempt(store: &mut Store, s: i64, outcome: &AttemptOutcome) {
-        let rows = store.lease_outbox("console", "me", at(s), 64, 60).unwrap();
-        rows.iter().for_each(|row| store.finish(row.id, "me", outcome, at(s)).unwrap());
+        store.end_due("console", s, outcome);
     }
 
     #[test]
@@ -145,11 +212,11 @@ mod tests {
         assert_eq!(told_by_console(&store), None);
         store.commit_simply(&snapshot(0, &[]), &tell("k1", NoticeKind::Firing)).unwrap();
         assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, false)));
-        attempt(&mut store, 1, &AttemptOutcome::Delivered { receipt: "ok".into() });
+        attempt(&mut store, 1, &delivered("ok"));
         assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, true)));
         store.commit_simply(&snapshot(60, &[]), &tell("k2", NoticeKind::Raised)).unwrap();
         assert_eq!(told_by_console(&store), Some((NoticeKind::Raised, false)));
-        attempt(&mut store, 61, &AttemptOutcome::Dead { error: "no such room".into() });
+        attempt(&mut store, 61, &dead("no such room"));
         assert_eq!(told_by_console(&store), Some((NoticeKind::Firing, true)));
     }
 
@@ -161,6 +228,41 @@ mod tests {
         store.commit_simply(&snapshot(0, &[]), &decision(&[first], &[told])).unwrap();
         store.commit_simply(&snapshot(60, &[]), &decision(&[second], &[])).unwrap();
         assert_eq!(told_by_console(&store), None);
+    }
+
+    #[test]
+    fn how_subjects_come_and_go_is_part_of_the_book() {
+        let (_folder, mut store, other) = two_handles();
+        let mut calm = decision(&[], &[]);
+        calm.book.flaps.insert(Fingerprint("f1".into()), Flap { changes: vec![3, 5, 6], since: Some(at(60)) });
+        store.commit_simply(&snapshot(0, &[]), &calm).unwrap();
+        assert_eq!(other.book("shop").unwrap().flaps, calm.book.flaps);
+    }
+
+    #[test]
+    fn firing_alerts_of_other_targets_are_seen_as_matchers_see_them() {
+        let (_folder, mut store, _) = two_handles();
+        let mut firing = alert("f1", "e1");
+        firing.subject = [("table", "orders")].into_iter().collect();
+        firing.labels = [("team", "shop")].into_iter().collect();
+        firing.category = "vacuum".into();
+        let pending = Alert { state: State::Pending, ..alert("f2", "e2") };
+        let mut seen = snapshot(0, &[]);
+        seen.target.cluster = Some("west".into());
+        store.commit_simply(&seen, &decision(&[firing, pending], &[])).unwrap();
+        let labels = [
+            ("category", "vacuum"),
+            ("cluster", "west"),
+            ("rule", "too_many"),
+            ("severity", "warning"),
+            ("table", "orders"),
+            ("target", "shop"),
+            ("team", "shop"),
+            ("tier", "ticket"),
+        ];
+        let expected = Elsewhere { fingerprint: Fingerprint("f1".into()), labels: labels.into_iter().collect() };
+        assert_eq!(store.elsewhere("other").unwrap(), [expected]);
+        assert_eq!(store.elsewhere("shop").unwrap(), []);
     }
 
     #[test]

@@ -86,14 +86,6 @@ pub enum StoreError {
         /// Who believed to hold it.
         owner: String,
     },
-    /// An outbox row is finished, or was taken over after its lease ran out; nothing was written.
-    #[error("outbox row {row} is not `{owner}`'s any more; its lease ran out and another took it over")]
-    RowLost {
-        /// Number of the row.
-        row: i64,
-        /// Who finished too late.
-        owner: String,
-    },
     /// The book changed since it was read; nothing was written.
     #[error("the book of target `{target}` is at version {found}, the tick was decided from {expected}; decide again")]
     Conflict {

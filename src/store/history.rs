@@ -1,12 +1,12 @@
 //! What happened and why: state changes, choices about notices, advice given, notices and what became of them.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Params, Row, Transaction, params};
+use rusqlite::{Params, Row, Transaction, params};
 use serde::de::DeserializeOwned;
 
 use super::codec::{from_json, micros, time, to_json};
 use super::{Store, StoreError, TickCommit};
-use crate::model::{ActionRequest, DecisionRecord, Fingerprint, Notice, Reason, State, Transition};
+use crate::model::{ActionRequest, DecisionRecord, Fingerprint, Notice, State, Transition};
 
 /// No answer about one alert is longer than this; the latest entries are shown.
 const MOST: u32 = 500;
@@ -51,6 +51,16 @@ pub enum NoticeState {
     },
     /// It was given up; see the error.
     Dead {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The end came before the channel was told: there is nothing to tell any more.
+    Collapsed {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The channel could not be reached and its fallback was told; see the error.
+    Handed {
         /// When.
         at: DateTime<Utc>,
     },
@@ -151,7 +161,7 @@ impl Store {
     }
 
     /// Rows that a query gives newest first, turned round; what cannot be read is left out.
-    fn latest_of<T>(
+    pub(super) fn latest_of<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -169,11 +179,13 @@ fn body<T: DeserializeOwned>(what: &str, row: &Row<'_>, at: usize) -> rusqlite::
     Ok(from_json(what, row.get_ref(at)?.as_str().unwrap_or_default()))
 }
 
-fn sent_notice(row: &Row<'_>) -> rusqlite::Result<Option<SentNotice>> {
+pub(super) fn sent_notice(row: &Row<'_>) -> rusqlite::Result<Option<SentNotice>> {
     let finished = time(row.get::<_, Option<i64>>(6)?.unwrap_or_default());
     let state = match row.get_ref(4)?.as_str().unwrap_or_default() {
         "delivered" => NoticeState::Delivered { at: finished, receipt: row.get::<_, Option<String>>(7)?.unwrap_or_default() },
         "dead" => NoticeState::Dead { at: finished },
+        "collapsed" => NoticeState::Collapsed { at: finished },
+        "handed" => NoticeState::Handed { at: finished },
         _ => NoticeState::Waiting { due: time(row.get(5)?) },
     };
     let (number, queued_at, attempts, error) = (row.get(1)?, time(row.get(2)?), row.get(3)?, row.get(8)?);
@@ -187,7 +199,7 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Result<(), S
     for change in &commit.decision.transitions {
         add.execute(params![commit.target, change.fingerprint.0, micros(change.at), to_json("a transition", change)?])?;
     }
-    put_choices(tx, &commit.decision.records, at)?;
+    put_choices(tx, &commit.decision.records, commit.now)?;
     let mut add = tx.prepare("INSERT OR IGNORE INTO proposal (fingerprint, episode, at, body) VALUES (?1, ?2, ?3, ?4)")?;
     let book = &commit.decision.book.alerts;
     for alert in commit.decision.changed.iter().filter_map(|f| book.get(f)).filter(|alert| alert.state == State::Firing) {
@@ -198,54 +210,42 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Result<(), S
     Ok(())
 }
 
-fn put_choices(tx: &Transaction<'_>, records: &[DecisionRecord], at: i64) -> Result<(), StoreError> {
-    let mut latest = tx.prepare("SELECT body FROM choice WHERE fingerprint = ?1 AND channel = ?2 ORDER BY id DESC LIMIT 1")?;
-    let mut add = tx.prepare("INSERT INTO choice (fingerprint, channel, at, body) VALUES (?1, ?2, ?3, ?4)")?;
+/// Choices as they are given: that they differ from the ones before is for `alert` to see.
+pub(super) fn put_choices(tx: &Transaction<'_>, records: &[DecisionRecord], at: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut add = tx.prepare_cached("INSERT INTO choice (fingerprint, channel, at, body) VALUES (?1, ?2, ?3, ?4)")?;
     for record in records {
         let channel = record.channel.as_deref().unwrap_or_default();
-        let before: Option<String> = latest.query_row(params![record.fingerprint.0, channel], |row| row.get(0)).optional()?;
-        let before: Option<DecisionRecord> = before.and_then(|json| from_json("a choice", &json));
-        if record.sent || before.is_none_or(|b| b.sent != record.sent || !same_reason(&b.reason, &record.reason)) {
-            add.execute(params![record.fingerprint.0, channel, at, to_json("a choice", record)?])?;
-        }
+        add.execute(params![record.fingerprint.0, channel, micros(at), to_json("a choice", record)?])?;
     }
     Ok(())
-}
-
-/// Whether two reasons say the same; a number that only counts on does not make a new one.
-fn same_reason(a: &Reason, b: &Reason) -> bool {
-    match (a, b) {
-        (Reason::Waiting { for_s: x, .. }, Reason::Waiting { for_s: y, .. }) => x == y,
-        (Reason::Gap { .. }, Reason::Gap { .. }) => true,
-        _ => a == b,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::AttemptOutcome;
-    use super::super::testing::{alert, at, decision, notice, snapshot, two_handles};
+    use super::super::testing::{alert, at, dead, decision, delivered, notice, snapshot, two_handles};
     use super::*;
-    use crate::model::{Decision, NoticeKind};
+    use crate::model::{Decision, NoticeKind, Reason};
 
     fn record(sent: bool, reason: Reason) -> DecisionRecord {
         DecisionRecord { fingerprint: Fingerprint("f1".into()), channel: Some("console".into()), sent, reason }
     }
 
     #[test]
-    fn a_choice_that_stays_the_same_is_kept_once() {
+    fn choices_are_told_in_the_order_in_which_they_were_made() {
         let (_folder, mut store, _) = two_handles();
-        let dedup = |until| record(false, Reason::Deduplicated { until: at(until) });
-        let waiting = |proven_s| record(false, Reason::Waiting { proven_s, for_s: 600 });
-        let ticks = [waiting(0), waiting(60), record(true, Reason::FirstOfEpisode), dedup(3600), dedup(3600), dedup(7200)];
+        let ticks = [
+            record(false, Reason::Waiting { proven_s: 0, for_s: 600 }),
+            record(true, Reason::FirstOfEpisode),
+            record(false, Reason::Deduplicated { until: at(3600) }),
+        ];
         for (s, choice) in ticks.iter().enumerate() {
             let decided = Decision { records: vec![choice.clone()], ..Decision::default() };
             store.commit_simply(&snapshot(s as i64, &[]), &decided).unwrap();
         }
         let kept: Vec<(i64, DecisionRecord)> =
             store.decision_records("f1").unwrap().into_iter().map(|c| (c.at.timestamp(), c.record)).collect();
-        let expected = [0, 2, 3, 5].map(|tick: usize| (tick as i64, ticks[tick].clone()));
-        assert_eq!(kept, expected);
+        assert_eq!(kept, [0, 1, 2].map(|tick: usize| (tick as i64, ticks[tick].clone())));
     }
 
     #[test]
@@ -262,6 +262,7 @@ mod tests {
             reason: Reason::Cleared,
             summary: "s".into(),
             rule_hash: String::new(),
+            labels: Default::default(),
             at: at(s),
         };
         let life = [step(State::Inactive, State::Pending, 0), step(State::Pending, State::Firing, 60)];
@@ -298,14 +299,10 @@ mod tests {
         let firing = alert("f1", "e1");
         let tell = ["console", "log", "mail"].map(|channel| notice(channel, &firing, channel, NoticeKind::Firing));
         store.commit_simply(&snapshot(0, &[]), &decision(&[firing], &tell)).unwrap();
-        let mut finish = |channel: &str, outcome: &AttemptOutcome| {
-            for row in store.lease_outbox(channel, "me", at(1), 1, 60).unwrap() {
-                store.finish(row.id, "me", outcome, at(2)).unwrap();
-            }
-        };
-        finish("console", &AttemptOutcome::Delivered { receipt: "line 7".into() });
+        let mut finish = |channel: &str, outcome: &AttemptOutcome| store.end_due(channel, 2, outcome);
+        finish("console", &delivered("line 7"));
         finish("log", &AttemptOutcome::Retry { at: at(30), error: "disk full".into() });
-        finish("mail", &AttemptOutcome::Dead { error: "no such user".into() });
+        finish("mail", &dead("no such user"));
         let told: Vec<_> = store.notices_of("f1").unwrap().into_iter().map(|n| (n.notice.key, n.attempts, n.state, n.error)).collect();
         let row = |key: &str, state, error: Option<&str>| (key.to_string(), 1, state, error.map(String::from));
         assert_eq!(

@@ -8,8 +8,11 @@
 //! Calls are synchronous and short. `deliver` drains the outbox, `app` does the rest. Deliberately absent: anything of
 //! the engine underneath in a signature, so that the same contract can stand over PostgreSQL; and any deciding.
 
+mod ack;
 mod book;
+mod channel;
 mod codec;
+mod episode;
 mod error;
 mod history;
 mod lease;
@@ -17,14 +20,19 @@ mod migrations;
 mod open;
 mod outbox;
 mod retention;
+mod ruling;
+mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tick;
 
+pub use channel::ChannelState;
+pub use episode::{EpisodeFilter, EpisodeSummary, SeenAlert};
 pub use error::StoreError;
 pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
-pub use outbox::{AttemptOutcome, ChannelCounts, OutboxRow};
+pub use outbox::{AttemptOutcome, Batch, ChannelCounts, DeadFilter, LeaseRequest, OutboxRow};
 pub use retention::Pruned;
+pub use ruling::{Ruling, Verdict};
 pub use tick::{OutcomeSummary, TickCommit};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};

@@ -11,6 +11,9 @@ use super::{Store, StoreError, migrations};
 /// How long a write waits for another process's short write.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Statements kept ready; more than this room has.
+const STATEMENTS: usize = 128;
+
 impl Store {
     /// Opens the store of that file to read and write; makes file and folder when they are not there.
     ///
@@ -56,6 +59,7 @@ fn make_file(path: &Path) -> std::io::Result<()> {
 
 fn prepare(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
     db.busy_timeout(PATIENCE)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
     // Foreign files are refused before anything is written to them.
     if migrations::form(db, path)? == 0 {
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

@@ -93,7 +93,7 @@ const PAST_TICK: &str = "NOT EXISTS (SELECT 1 FROM target WHERE target.last_tick
 
 const FINISHED: &str = "state <> 'waiting' AND id NOT IN
     (SELECT max(told.id) FROM alert CROSS JOIN outbox AS told ON told.episode = alert.episode AND +told.fingerprint = alert.fingerprint
-     WHERE told.state <> 'dead' GROUP BY told.episode, told.channel)";
+     WHERE told.state IN ('waiting', 'delivered') GROUP BY told.episode, told.channel)";
 
 /// The time up to which a batch goes; `None` when nothing older than `before` may be taken.
 fn horizon(tx: &Transaction<'_>, before: i64) -> Result<Option<i64>, StoreError> {
@@ -129,8 +129,7 @@ fn drop_ticks(tx: &Transaction<'_>, horizon: i64, pruned: &mut Pruned) -> Result
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::AttemptOutcome;
-    use super::super::testing::{alert, at, decision, frame, notice, snapshot, two_handles};
+    use super::super::testing::{alert, at, decision, delivered, frame, notice, snapshot, two_handles};
     use super::*;
     use crate::model::{Decision, NoticeKind};
 
@@ -200,9 +199,7 @@ mod tests {
         next.removed = vec![over.fingerprint];
         store.commit_simply(&snapshot(1, &[]), &next).unwrap();
         for s in [2, 3] {
-            for row in store.lease_outbox("log", "me", at(s), 64, 60).unwrap() {
-                store.finish(row.id, "me", &AttemptOutcome::Delivered { receipt: String::new() }, at(s)).unwrap();
-            }
+            store.end_due("log", s, &delivered(""));
         }
         let told = store.book("shop").unwrap().told;
         let pruned = store.prune(at(1_000_000), 1, 0).unwrap();
@@ -231,9 +228,7 @@ mod tests {
                 let tell = notice(&format!("k{nth}"), &firing, "log", NoticeKind::Firing);
                 store.commit_simply(&snapshot(now, &frames), &decision(&[firing], if *tells { std::slice::from_ref(&tell) } else { &[] })).unwrap();
                 if nth % 2 == 0 {
-                    for row in store.lease_outbox("log", "me", at(now), 64, 60).unwrap() {
-                        store.finish(row.id, "me", &AttemptOutcome::Delivered { receipt: String::new() }, at(now)).unwrap();
-                    }
+                    store.end_due("log", now, &delivered(""));
                 }
             }
             let start = |store: &Store| (store.latest("shop").unwrap(), store.latest_frames("shop").unwrap(), store.book("shop").unwrap(), store.outbox_counts().unwrap()["log"].waiting);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
-use super::{Store, StoreError, TickCommit};
+use super::{AttemptOutcome, LeaseRequest, OutboxRow, Store, StoreError, TickCommit};
 use crate::model::{
-    Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading,
+    Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading, RuleMeta,
     Sensitivity, Severity, Snapshot, State, Target, Tier, Unit,
 };
 
@@ -42,6 +42,16 @@ pub fn snapshot(taken_at: i64, frames: &[Arc<Frame>]) -> Snapshot {
         frames: frames.iter().map(|f| (f.def.name.clone(), Reading::Collected(f.clone()))).collect(),
         cost: Default::default(),
     }
+}
+
+/// What a rule of that id declares.
+pub fn meta(id: &str) -> RuleMeta {
+    let json = serde_json::json!({
+        "id": id, "title": "", "category": "", "tier": "page", "pack": "page", "enabled": true, "inputs": [], "from": null,
+        "settings": [], "for_s": 0, "keep_firing_for_s": 0, "interval_s": 0, "labels": {}, "channels": [], "runbook": "",
+        "fire_when_missing": false, "engine": "rich", "source": "", "hash": ""
+    });
+    serde_json::from_value(json).unwrap()
 }
 
 /// A firing alert.
@@ -98,6 +108,16 @@ pub fn notice(key: &str, alert: &Alert, channel: &str, kind: NoticeKind) -> Noti
     }
 }
 
+/// The channel took it and answered so.
+pub fn delivered(receipt: &str) -> AttemptOutcome {
+    AttemptOutcome::Delivered { receipt: receipt.into(), handle: None }
+}
+
+/// It was given up for that reason.
+pub fn dead(error: &str) -> AttemptOutcome {
+    AttemptOutcome::Dead { error: error.into(), fallback: None }
+}
+
 /// A decision that leaves exactly these alerts new or changed, and tells these notices.
 pub fn decision(alerts: &[Alert], notices: &[Notice]) -> Decision {
     Decision {
@@ -109,6 +129,19 @@ pub fn decision(alerts: &[Alert], notices: &[Notice]) -> Decision {
 }
 
 impl Store {
+    /// Leases due rows, each as a message of its own, for a minute.
+    pub fn lease_rows(&mut self, channel: &str, owner: &str, s: i64, messages: usize) -> Vec<OutboxRow> {
+        let ask = LeaseRequest { channel, owner, now: at(s), messages, most: 1, ttl_s: 60, critical: false };
+        self.lease_messages(&ask).unwrap().into_iter().flat_map(|batch| batch.rows).collect()
+    }
+
+    /// Leases what is due and ends it so; how many there were.
+    pub fn end_due(&mut self, channel: &str, s: i64, outcome: &AttemptOutcome) -> usize {
+        let ended: Vec<_> = self.lease_rows(channel, "me", s, 64).iter().map(|row| (row.id, outcome.clone())).collect();
+        assert_eq!(self.finish("me", &ended, None, at(s)).unwrap(), Vec::<i64>::new());
+        ended.len()
+    }
+
     /// Commits a tick of the target `shop` as the owner `me`, on top of whatever version the book has.
     pub fn commit_simply(&mut self, snapshot: &Snapshot, decision: &Decision) -> Result<i64, StoreError> {
         self.acquire_lease("shop", "me", snapshot.taken_at, 60)?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{from_json, micros, pack, seconds, to_json, unpack};
-use super::{Store, StoreError, book, history, lease, outbox};
+use super::{Store, StoreError, ack, book, history, lease, outbox, ruling, silence};
 use crate::model::{Decision, Frame, Missing, MissingReason, Outcome, Reading, RuleOutcome, Snapshot};
 
 /// All that one tick leaves behind.
@@ -81,7 +81,10 @@ impl Store {
         let tick = tx.last_insert_rowid();
         put_readings(&tx, commit, tick, packed)?;
         book::put(&tx, commit, tick)?;
+        ack::put(&tx, commit)?;
+        silence::put(&tx, commit)?;
         history::put(&tx, commit)?;
+        ruling::put(&tx, commit, &mut ruling::Latest::new())?;
         outbox::put(&tx, commit)?;
         tx.commit()?;
         Ok(tick)
@@ -257,7 +260,7 @@ fn put_newest(tx: &Transaction<'_>, target: &str, name: &str, reading: i64) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{alert, at, decision, frame, notice, snapshot, two_handles};
+    use super::super::testing::{alert, at, decision, frame, meta, notice, snapshot, two_handles};
     use super::*;
     use crate::model::{Evaluation, NoticeKind};
 
@@ -423,17 +426,9 @@ mod tests {
     #[test]
     fn how_each_rule_ended_can_be_asked_later() {
         let (_folder, mut store, _) = two_handles();
-        let meta = |id: &str| {
-            let json = serde_json::json!({
-                "id": id, "title": "", "category": "", "tier": "page", "pack": "page", "enabled": true, "inputs": [], "from": null,
-                "settings": [], "for_s": 0, "keep_firing_for_s": 0, "interval_s": 0, "labels": {}, "channels": [], "runbook": "",
-                "fire_when_missing": false, "engine": "rich", "source": "", "hash": ""
-            });
-            Arc::new(serde_json::from_value(json).unwrap())
-        };
         let outcomes = [
-            RuleOutcome { meta: meta("fine"), outcome: Outcome::Ok(Evaluation { unknown: 3, ..Evaluation::default() }) },
-            RuleOutcome { meta: meta("broken"), outcome: Outcome::Error("line 3: no such column".into()) },
+            RuleOutcome { meta: Arc::new(meta("fine")), outcome: Outcome::Ok(Evaluation { unknown: 3, ..Evaluation::default() }) },
+            RuleOutcome { meta: Arc::new(meta("broken")), outcome: Outcome::Error("line 3: no such column".into()) },
         ];
         store.acquire_lease("shop", "me", at(0), 60).unwrap();
         let (snapshot, decision) = (snapshot(0, &[]), Decision::default());

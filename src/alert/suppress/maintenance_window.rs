@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(lines[2], "firing>resolved (cleared); mail: resolved (the channel was told of the firing)");
         world.config.windows = vec![window("patch", "10:04", "10:05")];
         world.tick(seen(&["a"]));
-        world.book.told.clear();
+        world.book.told = Default::default();
         world.tick(seen(&["a"]));
         let after = world.tick(seen(&["a"]));
         assert_eq!((after.notices.len(), after.notices[0].began_during.as_deref()), (1, None), "it fired before the window");

@@ -1,6 +1,7 @@
 //! A case over several ticks: states and notices through the real deciding, every notice delivered at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -64,7 +65,7 @@ fn delivered(decision: &Decision, now: DateTime<Utc>) -> Book {
     for notice in &decision.notices {
         let told =
             Told { episode: notice.episode.clone(), kind: notice.kind, severity: notice.severity, queued_at: now, delivered_at: Some(now) };
-        book.told.entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
+        Arc::make_mut(&mut book.told).entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
     }
     book
 }

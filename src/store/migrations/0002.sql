@@ -74,7 +74,7 @@ SELECT id, key, target, fingerprint, episode, channel, kind, severity, queued_at
        leased_at, leased_until, finished_at, receipt, error, body FROM outbox;
 DROP TABLE outbox;
 ALTER TABLE outbox_2 RENAME TO outbox;
-CREATE INDEX outbox_waiting ON outbox (channel, attempts, id) WHERE state = 'waiting';
+CREATE INDEX outbox_waiting ON outbox (channel, grp, attempts, id, due_at) WHERE state = 'waiting';
 CREATE INDEX outbox_order ON outbox (episode, channel, id);
 CREATE INDEX outbox_by_alert ON outbox (fingerprint, id);
 CREATE INDEX outbox_by_channel ON outbox (channel, state, queued_at); -- counts, without reading bodies
