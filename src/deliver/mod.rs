@@ -11,12 +11,14 @@ pub mod channels;
 pub mod circuit;
 mod drain;
 mod packet;
+pub mod plot;
 pub mod http;
 pub mod rate;
 pub mod render;
 pub mod retry;
 #[cfg(test)]
 mod testing;
+pub mod trend;
 mod turn;
 
 pub use drain::{DrainBudget, DrainReport, Post};

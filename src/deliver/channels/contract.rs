@@ -35,6 +35,13 @@ fn case(kind: &'static str) -> Case {
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
+        "email" => {
+            let program = format!("cat >> {0}; echo END >> {0}", file.display());
+            let yaml = |program: &str| format!("from: me@x.org\nto: dba@x.org\nsendmail: [{program}]");
+            let works = build(&yaml(&format!("/bin/sh, -c, \"{program}\"")), &terminal);
+            let broken = build(&yaml("/no/such/sendmail"), &terminal);
+            (works, broken, Box::new(move || mail_texts(&std::fs::read_to_string(&file).unwrap())))
+        }
         "log" => {
             let nowhere = folder.path().join("no/such/folder/a.jsonl");
             let broken = build(&format!("file: {}", nowhere.display()), &terminal);
@@ -54,6 +61,12 @@ fn settings(kind: &str, yaml: &str) -> ChannelSettings {
     let settings = (kind.settings)("config.yaml", &mut fields);
     assert_eq!(fields.finish(), []);
     settings.unwrap()
+}
+
+/// What a mail program would show of mails without HTML.
+fn mail_texts(mails: &str) -> String {
+    let texts = mails.split("\nEND\n").filter_map(|mail| mail_parser::MessageParser::new().parse(mail.trim_start())?.body_text(0).map(String::from));
+    texts.collect()
 }
 
 /// A terminal that has gone away.

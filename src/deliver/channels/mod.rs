@@ -3,6 +3,7 @@
 mod console;
 #[cfg(test)]
 mod contract;
+mod email;
 mod log;
 
 use std::fmt;
@@ -59,7 +60,7 @@ pub struct Rate {
 }
 
 /// All kinds.
-pub const KINDS: &[&ChannelKind] = &[&console::KIND, &log::KIND];
+pub const KINDS: &[&ChannelKind] = &[&console::KIND, &email::KIND, &log::KIND];
 
 /// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
 #[derive(Clone)]
