@@ -172,7 +172,9 @@ fn input(factor: f64, most: f64) -> RuleInput {
         firing: Arc::default(),
         active: Arc::default(),
         settings: Arc::new(Settings(
-            [("factor", factor), ("least", 10_000.0), ("most", most)].map(|(name, value)| (name.to_string(), SettingValue::Number(value))).into(),
+            [("factor", factor), ("least", 10_000.0), ("most", most)]
+                .map(|(name, value)| (name.to_string(), SettingValue::Number(value)))
+                .into(),
         )),
     }
 }

@@ -444,7 +444,7 @@ fn check(every: i64, setup: &Setup, turns: &[Turn]) {
         if put_back == 0 {
             no_repeat_within_its_window(&outbox, &decision, &config);
         }
-        records_answer_for_every_channel(&decision);
+        records_answer_for_every_channel(&book, &decision);
         assert_eq!(
             json(&decision),
             json(&shuffled(&book, &outcomes, &config, time(at))),
@@ -504,7 +504,8 @@ fn holds(before: &Book, decision: &Decision, turn: &Turn, setup: &Setup) {
             || (turn.ended[at] == Ended::NoData && setup.rules[at].missing_fires);
         for alert in before.alerts.values().filter(|alert| alert.rule == *rule && !judged) {
             let after = &decision.book.alerts[&alert.fingerprint];
-            let plain = |alert: &Alert| Alert { held: None, suppressed_by: None, ..alert.clone() };
+            let plain =
+                |alert: &Alert| Alert { held: None, suppressed_by: None, choices: Few::default(), seen_at: time(0), ..alert.clone() };
             assert_eq!(plain(after), plain(alert));
         }
     }
@@ -533,11 +534,19 @@ fn no_repeat_within_its_window(outbox: &[Row], decision: &Decision, config: &Dec
     }
 }
 
-/// Each firing alert has a record for each channel it is routed to, and each notice has one that says it was sent.
-fn records_answer_for_every_channel(decision: &Decision) {
+/// Each firing alert has a choice for each channel it is routed to, each choice that has changed a record, and each notice
+/// one that says it was sent.
+fn records_answer_for_every_channel(before: &Book, decision: &Decision) {
     for alert in decision.book.alerts.values().filter(|alert| alert.state == State::Firing) {
         let channels = if alert.severity == Severity::Critical { 2 } else { 1 };
-        assert_eq!(decision.records.iter().filter(|r| r.fingerprint == alert.fingerprint && r.channel.is_some()).count(), channels);
+        let chosen = alert.choices.keys().filter(|channel| !channel.is_empty()).count();
+        assert!(chosen >= channels, "{chosen} of {channels}: {:?}", alert.choices);
+        let before = before.alerts.get(&alert.fingerprint).map(|alert| alert.choices.clone()).unwrap_or_default();
+        for (channel, (sent, reason)) in &alert.choices {
+            let written =
+                decision.records.iter().any(|r| r.fingerprint == alert.fingerprint && r.channel.as_deref().unwrap_or_default() == channel);
+            assert_eq!(written, *sent && written || before.get(channel) != Some(&(*sent, reason.clone())), "{channel}: {reason}");
+        }
         let target = fingerprint(&alert.rule, &alert.target, &alert.subject);
         assert_eq!(target, alert.fingerprint);
     }

@@ -61,7 +61,22 @@ fn every_subcommand_explains_itself() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    for expected in ["check", "run", "doctor", "demo", "alerts", "rules", "frames", "config", "collect", "replay", "completions"] {
+    for expected in [
+        "check",
+        "run",
+        "doctor",
+        "demo",
+        "alerts",
+        "explain",
+        "silence",
+        "notify",
+        "rules",
+        "frames",
+        "config",
+        "collect",
+        "replay",
+        "completions",
+    ] {
         assert!(commands.contains(&expected), "{commands:?}");
     }
     for command in commands {

@@ -1,11 +1,12 @@
-//! Kill -9 at every point between a decision and its delivery: nothing is lost, and at most the row in flight is told
-//! twice, under the same key.
+//! The crash matrix: kill -9 at every point between a decision and its delivery. Nothing is lost, and at most the messages
+//! in flight are told twice, under the same key.
 //!
-//! A test starts this binary again as a child that works on the same store. The child says on its output how far it is
-//! and then stands still, or goes on working; the test kills it (SIGKILL), and looks at what is left.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+//! A test starts this binary again as a child that does one thing again and again on the same folder, and says before and
+//! after each time how far it is. The test kills it (SIGKILL) at moments spread over that thing, starts the next one, and in
+//! the end looks at what is left. `cargo test --test crash -- --nocapture` prints the matrix.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -14,71 +15,101 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
+use pgsteward::app::status::{self, Status};
 use pgsteward::clock::Clock;
 use pgsteward::deliver::channels::{KINDS, Means, Terminal};
 use pgsteward::deliver::{Channel, DrainBudget, DrainReport, Line, Message, Post, Receipt, SendError};
 use pgsteward::env::Env;
-use pgsteward::model::{Book, Decision, Notice, NoticeKind, Snapshot};
-use pgsteward::store::{AttemptOutcome, LeaseRequest, Store, TickCommit};
+use pgsteward::model::{Ack, AckMode, Alert, Book, Decision, Fingerprint, Matchers, Notice, NoticeKind, Severity, Silence, Snapshot};
+use pgsteward::store::{AttemptOutcome, DeadFilter, LeaseRequest, NoticeState, Store, TickCommit};
 use pgsteward::yaml::{self, Fields};
 
 const FOLDER: &str = "PGSTEWARD_CRASH_FOLDER";
-const POINT: &str = "PGSTEWARD_CRASH_POINT";
+const DEED: &str = "PGSTEWARD_CRASH_DEED";
 
-/// How far the child goes.
+/// Most messages that one killed sender may have told without having noted it.
+const IN_FLIGHT: usize = LeaseRequest::MOST;
+
+/// What a child does again and again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Point {
-    BeforeCommit,
-    AfterCommit,
-    BeforeSend,
-    AfterSend,
-    TicksForEver,
-    SendsForEver,
+enum Deed {
+    /// Commits a tick with three notices.
+    Commit,
+    /// Commits a beginning and, before it is told, its end.
+    Collapse,
+    /// Leases, sends and finishes up to 100 notices by the log channel, which turns its file over every few.
+    Deliver,
+    /// The same, standing still before its first send.
+    StandBeforeSend,
+    /// The same, standing still after its first send.
+    StandAfterSend,
+    /// Hands a notice from one channel to another.
+    HandOver,
+    /// Brings a dead letter back.
+    Redrive,
+    /// Makes a silence.
+    Silence,
+    /// Acknowledges an alert.
+    Ack,
+    /// Writes the status file.
+    Status,
 }
 
-impl Point {
-    const ALL: [Self; 6] =
-        [Self::BeforeCommit, Self::AfterCommit, Self::BeforeSend, Self::AfterSend, Self::TicksForEver, Self::SendsForEver];
+impl Deed {
+    const ALL: [Self; 10] = [
+        Self::Commit,
+        Self::Collapse,
+        Self::Deliver,
+        Self::StandBeforeSend,
+        Self::StandAfterSend,
+        Self::HandOver,
+        Self::Redrive,
+        Self::Silence,
+        Self::Ack,
+        Self::Status,
+    ];
 }
 
 fn at(s: i64) -> DateTime<Utc> {
     DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(s)
 }
 
-/// A notice for each of `0..count`, each of an episode of its own.
-fn notices(tick: i64, count: usize) -> Vec<Notice> {
-    let notice = |n: usize| {
-        let json = serde_json::json!({
-            "key": format!("tick-{tick}-notice-{n}"), "channel": "log", "kind": NoticeKind::Firing, "fingerprint": format!("f{n}"),
-            "episode": format!("tick-{tick}-episode-{n}"), "target": "shop", "rule": "r", "title": "t", "subject": {}, "labels": {},
-            "tier": "ticket", "severity": "warning", "summary": "s".repeat(2_000), "detail": "", "evidence": [], "actions": [],
-            "runbook": "", "began_during": null, "active_at": at(tick), "at": at(tick)
-        });
-        serde_json::from_value(json).unwrap()
-    };
-    (0..count).map(notice).collect()
+fn notice(key: &str, kind: NoticeKind, channel: &str) -> Notice {
+    let episode = format!("episode of {}", key.trim_end_matches(" end"));
+    Notice {
+        key: key.into(),
+        channel: channel.into(),
+        kind,
+        fingerprint: Fingerprint("f".into()),
+        episode,
+        target: "shop".into(),
+        severity: Severity::Warning,
+        summary: "s".repeat(2_000),
+        ..Notice::default()
+    }
 }
 
-/// One tick of the target `shop` with that many notices.
-fn commit(store: &mut Store, tick: i64, count: usize) {
-    store.acquire_lease("shop", "me", at(tick), 60).unwrap();
-    let snapshot: Snapshot = serde_json::from_value(
-        serde_json::json!({"form": 1, "target": {"name": "shop"}, "taken_at": at(tick), "server": null, "frames": {}}),
-    )
-    .unwrap();
-    let decision = Decision { book: Book::default(), notices: notices(tick, count), ..Decision::default() };
+fn alert(episode: &str) -> Alert {
+    Alert { fingerprint: Fingerprint("f".into()), episode: episode.into(), target: "shop".into(), ..Alert::default() }
+}
+
+/// One tick of the target `shop` with these notices; `living` is an alert that it leaves in the book.
+fn commit(store: &mut Store, notices: Vec<Notice>, living: Option<Alert>) {
     let base_version = store.book("shop").unwrap().version;
-    store
-        .commit(&TickCommit {
-            target: "shop",
-            owner: "me",
-            now: at(tick),
-            snapshot: &snapshot,
-            outcomes: &[],
-            decision: &decision,
-            base_version,
-        })
-        .unwrap();
+    let now = at(base_version as i64);
+    store.acquire_lease("shop", "me", now, 60).unwrap();
+    let snapshot: Snapshot =
+        serde_json::from_value(serde_json::json!({"form": 1, "target": {"name": "shop"}, "taken_at": now, "server": null, "frames": {}}))
+            .unwrap();
+    let changed = living.iter().map(|alert| alert.fingerprint.clone()).collect();
+    let alerts = living.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect();
+    let decision = Decision { book: Book { alerts, ..Book::default() }, changed, notices, ..Decision::default() };
+    let (target, owner, outcomes) = ("shop", "me", &[]);
+    store.commit(&TickCommit { target, owner, now, snapshot: &snapshot, outcomes, decision: &decision, base_version }).unwrap();
+}
+
+fn firing(keys: impl IntoIterator<Item = String>, channel: &str) -> Vec<Notice> {
+    keys.into_iter().map(|key| notice(&key, NoticeKind::Firing, channel)).collect()
 }
 
 fn store_at(folder: &Path) -> Store {
@@ -101,19 +132,13 @@ fn say(word: &str) {
     out.flush().unwrap();
 }
 
-fn stand_still() -> ! {
-    loop {
-        std::thread::park();
-    }
-}
-
-/// Stands still before or after its channel has sent, or says what it has sent.
-struct Watched {
+/// Stands still before or after its channel has sent.
+struct Standing {
     inner: Arc<dyn Channel>,
-    point: Point,
+    after: bool,
 }
 
-impl Channel for Watched {
+impl Channel for Standing {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -124,61 +149,104 @@ impl Channel for Watched {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
-            if self.point == Point::BeforeSend {
-                say("ready");
-                stand_still();
+            if self.after {
+                drop(self.inner.send(message).await);
             }
-            let receipt = self.inner.send(message).await;
-            say(if self.point == Point::AfterSend { "ready" } else { &message.key });
-            if self.point == Point::AfterSend {
-                stand_still();
+            say("begin");
+            loop {
+                std::thread::park();
             }
-            receipt
         })
     }
 }
 
-fn deliver(folder: &Path, channel: Arc<dyn Channel>, now: DateTime<Utc>) -> DrainReport {
+fn deliver(folder: &Path, channel: Arc<dyn Channel>, clock: impl FnOnce() -> Clock, rows: usize) -> DrainReport {
     let lines = BTreeMap::from([("log".to_string(), Line::plain(channel))]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let store = Mutex::new(store_at(folder));
-    let budget = DrainBudget { rows: 100_000, time: Duration::from_secs(600) };
+    let budget = DrainBudget { rows, time: Duration::from_secs(600) };
     let owner = std::process::id().to_string();
-    runtime.block_on(async {
-        Post { store: &store, lines: &lines, owner: &owner, clock: &Clock::starting_at(now), seed: 0 }.drain(budget).await
-    })
+    runtime.block_on(async { Post { store: &store, lines: &lines, owner: &owner, clock: &clock(), seed: 0 }.drain(budget).await })
+}
+
+/// Does it once; `n` is a new number each time.
+fn act(deed: Deed, folder: &Path, store: &mut Store, n: usize) {
+    match deed {
+        Deed::Commit => commit(store, firing((0..3).map(|m| format!("{n}-{m}")), "log"), None),
+        Deed::Collapse => {
+            commit(store, firing([format!("{n}")], "log"), None);
+            commit(store, vec![notice(&format!("{n} end"), NoticeKind::Resolved, "log")], None);
+        }
+        Deed::Deliver => drop(deliver(folder, log_at(folder), || Clock::System, 100)),
+        Deed::StandBeforeSend | Deed::StandAfterSend => {
+            let channel = Standing { inner: log_at(folder), after: deed == Deed::StandAfterSend };
+            deliver(folder, Arc::new(channel), || Clock::starting_at(at(1_000)), 100);
+        }
+        Deed::HandOver => {
+            commit(store, firing([format!("{n}")], "mail"), None);
+            store.hand_over("mail", "log", "it is paused", at(1_000_000)).unwrap();
+        }
+        Deed::Redrive => {
+            let key = format!("{n}");
+            commit(store, firing([key.clone()], "log"), Some(alert(&format!("episode of {key}"))));
+            let ask = LeaseRequest { channel: "log", owner: "me", now: at(1_000_000), messages: 64, most: 1, ttl_s: 0, critical: false };
+            let dead = AttemptOutcome::Dead { error: "404".into(), fallback: None };
+            let rows = store.lease_messages(&ask).unwrap().into_iter().flat_map(|batch| batch.rows);
+            let ended: Vec<_> = rows.map(|row| (row.id, dead.clone())).collect();
+            store.finish("me", &ended, None, at(1_000_000)).unwrap();
+            store.redrive(&DeadFilter::default(), at(1_000_000)).unwrap();
+        }
+        Deed::Silence => {
+            let silence = Silence {
+                id: String::new(),
+                matchers: Matchers::default(),
+                starts_at: at(0),
+                ends_at: at(1_000_000),
+                author: "me".into(),
+                reason: format!("{n}"),
+                link: None,
+                expire_on_resolve: false,
+                created_at: at(n as i64),
+                ended: None,
+            };
+            store.add_silence(&silence).unwrap();
+        }
+        Deed::Ack => {
+            let ack = Ack {
+                episode: "e".into(),
+                who: "me".into(),
+                note: format!("{n}"),
+                at: at(n as i64),
+                until: None,
+                mode: AckMode::UntilResolved,
+                severity: Severity::Warning,
+            };
+            assert!(store.ack("shop", &Fingerprint("f".into()), &ack).unwrap());
+        }
+        Deed::Status => status::put(&status::path_in(folder), &status_of(n)).unwrap(),
+    }
+}
+
+fn status_of(n: usize) -> Status {
+    let last_tick = (0..200).map(|target| (format!("target-{target}"), Some(at(n as i64)))).collect();
+    Status { form: 1, version: "1".into(), pid: 7, written_at: at(n as i64), last_tick, channels: BTreeMap::new(), skipped_overlap: None }
 }
 
 /// What runs in the child. Does nothing when the tests run as usual.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how a test tells its child what to do")]
 fn child() {
-    let (Ok(folder), Ok(point)) = (std::env::var(FOLDER), std::env::var(POINT)) else { return };
+    let (Ok(folder), Ok(deed)) = (std::env::var(FOLDER), std::env::var(DEED)) else { return };
     let folder = PathBuf::from(folder);
-    let point = Point::ALL.into_iter().find(|p| format!("{p:?}") == point).unwrap();
+    let (deed, first) = deed.split_once(' ').unwrap();
+    let deed = Deed::ALL.into_iter().find(|known| format!("{known:?}") == deed).unwrap();
     let mut store = store_at(&folder);
-    match point {
-        Point::BeforeCommit => {
-            store.acquire_lease("shop", "me", at(1), 60).unwrap();
-            say("ready");
-            stand_still();
+    for n in first.parse::<usize>().unwrap().. {
+        if !matches!(deed, Deed::StandBeforeSend | Deed::StandAfterSend) {
+            say("begin");
         }
-        Point::AfterCommit => {
-            commit(&mut store, 1, 3);
-            say("ready");
-            stand_still();
-        }
-        Point::TicksForEver => {
-            for tick in 0.. {
-                commit(&mut store, tick, 3);
-                say(&tick.to_string());
-            }
-        }
-        Point::BeforeSend | Point::AfterSend | Point::SendsForEver => {
-            drop(store);
-            deliver(&folder, Arc::new(Watched { inner: log_at(&folder), point }), at(10));
-            say("done");
-        }
+        act(deed, &folder, &mut store, n);
+        say("end");
     }
 }
 
@@ -188,11 +256,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(folder: &Path, point: Point) -> Self {
+    /// A child that begins with the number `first`.
+    fn start(folder: &Path, deed: Deed, first: usize) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["child", "--exact", "--nocapture", "--test-threads=1"])
             .env(FOLDER, folder)
-            .env(POINT, format!("{point:?}"))
+            .env(DEED, format!("{deed:?} {first}"))
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -202,27 +271,56 @@ impl Running {
     }
 
     /// The next thing that the child says.
-    fn said(&mut self) -> String {
-        let words = self.lines.by_ref().map(Result::unwrap).filter_map(|line| Some(line.split_once("child: ")?.1.to_string()));
-        words.into_iter().next().expect("the child ended too early")
+    fn said(&mut self) -> Option<String> {
+        let mut words = self.lines.by_ref().map_while(Result::ok).filter_map(|line| Some(line.split_once("child: ")?.1.to_string()));
+        words.next()
     }
 
-    /// Kills it with SIGKILL; what it had said until then.
-    fn kill(mut self) -> Vec<String> {
+    /// Waits until it has begun for the `nth` time, lets it go on for so long, kills it with SIGKILL. How often it had
+    /// come to the end.
+    fn killed(mut self, nth: usize, after: Duration) -> usize {
+        let (mut begun, mut ended) = (0, 0);
+        while begun < nth {
+            match self.said().expect("the child ended too early").as_str() {
+                "begin" => begun += 1,
+                _ => ended += 1,
+            }
+        }
+        std::thread::sleep(after);
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.lines.map_while(Result::ok).filter_map(|line| Some(line.split_once("child: ")?.1.to_string())).collect()
+        while let Some(word) = self.said() {
+            ended += usize::from(word == "end");
+        }
+        ended
     }
 }
 
-/// Lets a child come to that point and kills it there.
-fn killed_at(folder: &Path, point: Point) {
-    let mut child = Running::start(folder, point);
-    assert_eq!(child.said(), "ready");
-    child.kill();
+/// How often the matrix kills in each row.
+const KILLS: usize = 12;
+
+/// Kills children at moments spread over the deed; how often it was done whole, and the first number nobody has used.
+fn killed_again_and_again(folder: &Path, deed: Deed, span: Duration) -> (usize, usize) {
+    let (mut ended, mut next) = (0, 0);
+    for kill in 0..KILLS {
+        let after = span.mul_f64(kill as f64 / KILLS as f64);
+        let done = Running::start(folder, deed, next).killed(1 + kill % 3, after);
+        ended += done;
+        next += done + 2;
+        bury(folder);
+    }
+    (ended, next)
 }
 
-/// How often each key stands in the log, through all its files; every line but a torn one is whole.
+/// What the end of its leases would do for a dead sender.
+fn bury(folder: &Path) {
+    let mut store = store_at(folder);
+    for owner in store.senders().unwrap() {
+        store.free_rows_of(&owner).unwrap();
+    }
+}
+
+/// How often each key stands in the log, through all its files; a torn line counts as not there.
 fn told(folder: &Path) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
     for file in std::fs::read_dir(folder).unwrap().map(|f| f.unwrap()).filter(|f| f.file_name().to_string_lossy().starts_with("alerts")) {
@@ -237,90 +335,171 @@ fn told(folder: &Path) -> BTreeMap<String, usize> {
 
 /// Delivers what is left, after every lease of the dead has run out.
 fn recover(folder: &Path) -> DrainReport {
-    deliver(folder, log_at(folder), at(3_000))
+    deliver(folder, log_at(folder), || Clock::starting_at(at(2_000_000)), 100_000)
 }
 
-fn keys_of(tick: i64, count: usize) -> Vec<String> {
-    notices(tick, count).into_iter().map(|notice| notice.key).collect()
+/// Where each notice stands, by key.
+fn states(folder: &Path) -> BTreeMap<String, NoticeState> {
+    let mut states = BTreeMap::new();
+    let store = store_at(folder);
+    let sent = store.notices_of("f").unwrap();
+    states.extend(sent.into_iter().map(|sent| (sent.notice.key, sent.state)));
+    states
+}
+
+/// One row of the matrix.
+fn row(what: &str, ended: usize, lost: usize, repeated: usize) {
+    println!("| {what:<44} | {KILLS:>5} | {ended:>8} | {lost:>4} | {repeated:>10} |");
 }
 
 #[test]
-fn killed_before_the_commit_the_tick_never_happened() {
+fn a_commit_is_there_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
-    killed_at(folder.path(), Point::BeforeCommit);
-    let mut store = store_at(folder.path());
-    assert_eq!(store.book("shop").unwrap(), Book::default());
-    assert_eq!(store.outbox_counts().unwrap(), BTreeMap::new());
-    store.acquire_lease("shop", "another", at(1 + 61), 60).unwrap();
+    let (ended, _) = killed_again_and_again(folder.path(), Deed::Commit, Duration::from_micros(3_000));
+    let version = store_at(folder.path()).book("shop").unwrap().version as usize;
+    assert!((ended..=ended + KILLS).contains(&version), "{version} of {ended} that were reported");
+    recover(folder.path());
+    let told = told(folder.path());
+    assert_eq!(told.len(), 3 * version, "three notices a commit");
+    row("commit", ended, 3 * version - told.len(), told.values().sum::<usize>() - told.len());
+    assert!(told.values().all(|times| *times == 1));
 }
 
 #[test]
-fn killed_after_the_commit_everything_is_told_once() {
+fn an_end_before_the_telling_takes_the_beginning_with_it_or_never_happened() {
     let folder = tempfile::tempdir().unwrap();
-    killed_at(folder.path(), Point::AfterCommit);
-    assert_eq!(store_at(folder.path()).book("shop").unwrap().version, 1);
-    assert_eq!(recover(folder.path()).delivered, 3);
-    assert_eq!(told(folder.path()), keys_of(1, 3).into_iter().map(|key| (key, 1)).collect());
+    let (ended, _) = killed_again_and_again(folder.path(), Deed::Collapse, Duration::from_micros(5_000));
+    let states = states(folder.path());
+    for (key, state) in states.iter().filter(|(key, _)| !key.ends_with(" end")) {
+        let end = states.get(&format!("{key} end"));
+        let fits = match state {
+            NoticeState::Waiting { .. } => end.is_none(),
+            NoticeState::Collapsed { .. } => matches!(end, Some(NoticeState::Collapsed { .. })),
+            _ => false,
+        };
+        assert!(fits, "{key}: {state:?}, its end {end:?}");
+    }
+    let waiting = states.values().filter(|state| matches!(state, NoticeState::Waiting { .. })).count();
+    recover(folder.path());
+    assert_eq!(told(folder.path()).len(), waiting);
+    row("collapse (a beginning and its end)", ended, waiting - told(folder.path()).len(), 0);
+}
+
+#[test]
+fn killed_while_it_delivers_only_what_was_in_flight_is_told_again_under_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = 3_000;
+    commit(&mut store_at(folder.path()), firing((0..count).map(|n| format!("{n}")), "log"), None);
+    let (ended, _) = killed_again_and_again(folder.path(), Deed::Deliver, Duration::from_millis(30));
+    recover(folder.path());
+    let told = told(folder.path());
+    let repeated = told.values().sum::<usize>() - told.len();
+    row("deliver (lease, send, log rotation, finish)", ended, count - told.len(), repeated);
+    assert_eq!(told.len(), count);
+    assert!(repeated <= KILLS * IN_FLIGHT, "{repeated} told twice");
 }
 
 #[test]
 fn killed_between_lease_and_send_everything_is_told_once() {
     let folder = tempfile::tempdir().unwrap();
-    commit(&mut store_at(folder.path()), 1, 3);
-    killed_at(folder.path(), Point::BeforeSend);
-    assert_eq!(deliver(folder.path(), log_at(folder.path()), at(11)).delivered, 0, "the dead one's lease still runs");
+    commit(&mut store_at(folder.path()), firing((0..3).map(|n| format!("{n}")), "log"), None);
+    Running::start(folder.path(), Deed::StandBeforeSend, 0).killed(1, Duration::ZERO);
+    assert_eq!(
+        deliver(folder.path(), log_at(folder.path()), || Clock::starting_at(at(1_001)), 100).delivered,
+        0,
+        "the dead one's lease still runs"
+    );
     assert_eq!(recover(folder.path()).delivered, 3);
-    assert_eq!(told(folder.path()), keys_of(1, 3).into_iter().map(|key| (key, 1)).collect());
+    assert_eq!(told(folder.path()), ["0", "1", "2"].map(|key| (key.to_string(), 1)).into());
 }
 
 #[test]
-fn killed_between_send_and_finish_only_that_row_is_told_again_under_its_key() {
+fn killed_between_send_and_finish_only_that_message_is_told_again() {
     let folder = tempfile::tempdir().unwrap();
-    commit(&mut store_at(folder.path()), 1, 3);
-    killed_at(folder.path(), Point::AfterSend);
-    assert_eq!(told(folder.path()).len(), 1);
-    recover(folder.path());
-    let told = told(folder.path());
-    assert_eq!(told.keys().cloned().collect::<Vec<_>>(), keys_of(1, 3));
-    assert_eq!(told.values().sum::<usize>(), 4, "{told:?}");
-}
-
-#[test]
-fn killed_in_the_middle_of_commits_each_is_there_whole_or_not_at_all() {
-    for after in [1, 2, 5, 9, 14] {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Running::start(folder.path(), Point::TicksForEver);
-        let mut committed: Vec<String> = (0..after).map(|_| child.said()).collect();
-        committed.extend(child.kill());
-        let store = store_at(folder.path());
-        let version = store.book("shop").unwrap().version as usize;
-        assert!(version >= committed.len(), "{version} of {} that were reported", committed.len());
-        assert!(version <= committed.len() + 1, "at most the one in flight was not reported");
-        assert_eq!(store.outbox_counts().unwrap()["log"].waiting as usize, 3 * version);
-        assert_eq!(store.latest("shop").unwrap().unwrap().taken_at, at(version as i64 - 1));
-    }
-}
-
-#[test]
-fn killed_in_the_middle_of_sends_nothing_is_lost_and_little_is_repeated() {
-    let folder = tempfile::tempdir().unwrap();
-    commit(&mut store_at(folder.path()), 1, 100);
-    let kills = [3, 7, 11, 17];
-    for (nth, after) in kills.into_iter().enumerate() {
-        let mut child = Running::start(folder.path(), Point::SendsForEver);
-        (0..after).for_each(|_| drop(child.said()));
-        child.kill();
-        // What the dead one held is free again for the next, whose clock starts at the same time.
-        let mut store = store_at(folder.path());
-        let (channel, owner, messages) = ("log", "undertaker", LeaseRequest::MOST);
-        let ask = LeaseRequest { channel, owner, now: at(2_000), messages, most: 1, ttl_s: 0, critical: false };
-        let rows = store.lease_messages(&ask).unwrap().into_iter().flat_map(|batch| batch.rows);
-        let ended: Vec<_> = rows.map(|row| (row.id, AttemptOutcome::Untried)).collect();
-        store.finish(owner, &ended, None, at(2_000)).unwrap();
-        assert!(!told(folder.path()).is_empty(), "kill {nth}");
-    }
+    commit(&mut store_at(folder.path()), firing((0..100).map(|n| format!("{n:02}")), "log"), None);
+    Running::start(folder.path(), Deed::StandAfterSend, 0).killed(1, Duration::ZERO);
+    let before = told(folder.path());
+    assert!((1..=8).contains(&before.len()), "as many as are sent at a time: {before:?}");
     recover(folder.path());
     let told = told(folder.path());
     assert_eq!(told.len(), 100);
-    assert!(told.values().sum::<usize>() <= 100 + kills.len(), "at most the row in flight of each kill: {told:?}");
+    assert_eq!(told.values().sum::<usize>() - 100, before.len());
+}
+
+#[test]
+fn what_is_handed_over_is_with_one_channel_or_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ended, _) = killed_again_and_again(folder.path(), Deed::HandOver, Duration::from_micros(5_000));
+    store_at(folder.path()).hand_over("mail", "log", "it is paused", at(1_000_000)).unwrap();
+    let originals: BTreeSet<String> = states(folder.path()).into_keys().filter(|key| !key.contains('~')).collect();
+    recover(folder.path());
+    let told = told(folder.path());
+    row("hand-over to the fallback", ended, originals.len() - told.len(), told.values().sum::<usize>() - told.len());
+    assert!(originals.len() >= ended);
+    assert_eq!(told, originals.into_iter().map(|key| (format!("{key}~log"), 1)).collect());
+}
+
+#[test]
+fn a_dead_letter_that_is_brought_back_is_dead_or_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ended, next) = killed_again_and_again(folder.path(), Deed::Redrive, Duration::from_micros(8_000));
+    let states = states(folder.path());
+    assert!(states.values().all(|state| matches!(state, NoticeState::Dead { .. } | NoticeState::Waiting { .. })), "{states:?}");
+    assert!((ended..=next).contains(&states.len()));
+    let waiting = states.values().filter(|state| matches!(state, NoticeState::Waiting { .. })).count();
+    recover(folder.path());
+    row("dead letter and redrive", ended, waiting - told(folder.path()).len(), 0);
+    assert_eq!(told(folder.path()).values().sum::<usize>(), waiting);
+}
+
+#[test]
+fn a_silence_that_was_said_to_be_made_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ended, _) = killed_again_and_again(folder.path(), Deed::Silence, Duration::from_micros(1_500));
+    let kept = store_at(folder.path()).silences_since(at(0)).unwrap().len();
+    row("silence", ended, ended.saturating_sub(kept), 0);
+    assert!((ended..=ended + KILLS).contains(&kept), "{kept} of {ended}");
+}
+
+#[test]
+fn an_acknowledgement_that_was_said_to_be_made_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    commit(&mut store_at(folder.path()), Vec::new(), Some(alert("e")));
+    let (ended, next) = killed_again_and_again(folder.path(), Deed::Ack, Duration::from_micros(1_500));
+    let acks = store_at(folder.path()).acks("shop").unwrap();
+    let note: usize = acks[&Fingerprint("f".into())].note.parse().unwrap();
+    row("acknowledgement", ended, 0, 0);
+    assert!(note < next && note + 3 >= next, "the last that was said, or the one begun after it: {note} of {next}");
+}
+
+#[test]
+fn the_status_file_is_always_a_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ended, next) = killed_again_and_again(folder.path(), Deed::Status, Duration::from_micros(800));
+    let status = status::read(&status::path_in(folder.path())).expect("a whole file");
+    let n = status.written_at.timestamp() as usize;
+    assert_eq!(status, status_of(n));
+    row("status file (write, rename)", ended, 0, 0);
+    assert!(n < next && n + 3 >= next, "{n} of {next}");
+}
+
+#[test]
+fn two_processes_that_deliver_at_once_tell_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = 2_000;
+    commit(&mut store_at(folder.path()), firing((0..count).map(|n| format!("{n}")), "log"), None);
+    let mut pair = [(); 2].map(|()| Running::start(folder.path(), Deed::Deliver, 0));
+    let mut rounds = [0; 2];
+    while store_at(folder.path()).outbox_counts().unwrap()["log"].waiting > 0 {
+        for (running, rounds) in pair.iter_mut().zip(&mut rounds) {
+            *rounds += usize::from(running.said().unwrap() == "end");
+        }
+    }
+    for mut running in pair {
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+    let told = told(folder.path());
+    assert_eq!((told.len(), told.values().sum::<usize>()), (count, count));
+    assert!(rounds.iter().all(|rounds| *rounds > 0), "both worked: {rounds:?}");
 }

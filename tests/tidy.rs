@@ -49,11 +49,14 @@ const ROOMS: &[(&str, May)] = &[
 /// Folders whose `mod.rs` is a list of the files beside it, and the files in them that are not items of that list.
 const LISTS: &[(&str, &[&str])] = &[
     ("src/collect/metrics", &["build", "tests"]),
-    ("src/deliver/channels", &["contract"]),
+    ("src/deliver/channels", &["contract", "snapshots"]),
     ("src/model/action", &["quote"]),
     ("src/alert/suppress", &[]),
     ("src/cli", &["progress", "shared", "table", "term"]),
+    ("src/cli/alerts", &[]),
+    ("src/cli/notify", &["trial"]),
     ("src/cli/plugin", &["author"]),
+    ("src/cli/silence", &[]),
 ];
 
 /// The longest file that need not explain itself, in lines.

@@ -1,41 +1,84 @@
 //! Whether one channel is told of one alert, and why or why not.
 //!
 //! The window is anchored at the last delivery and half-open, `[delivered, delivered + repeat)`: it does not slide with
-//! occurrences, and a notice that failed (those are not in `Told`) does not start it. Falling severity tells nobody.
+//! occurrences, and a notice that failed (those are not in `Told`) does not start it. A rise is always told, a fall where
+//! the config asks for it. An acknowledgement stops repeats.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{Alert, NoticeKind, Reason, Told};
+use crate::model::{Ack, Alert, ChannelPolicy, NoticeKind, Reason, Told};
 
 /// A notice to make, or `None`; either way the reason.
 pub(super) type Choice = (Option<NoticeKind>, Reason);
 
-/// For an alert that fires and is not suppressed.
-pub(super) fn firing(alert: &Alert, told: Option<&Told>, repeat_s: Option<u64>, now: DateTime<Utc>) -> Choice {
-    let Some(told) = told else { return (Some(NoticeKind::Firing), Reason::FirstOfEpisode) };
-    if alert.severity > told.severity {
-        return (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity });
-    }
-    let Some(delivered_at) = told.delivered_at else { return (None, Reason::OnItsWay) };
-    let Some((repeat_s, window)) = repeat_s.and_then(|s| Some((s, TimeDelta::try_seconds(i64::try_from(s).ok()?)?))) else {
-        return (None, Reason::NoRepeat);
-    };
-    let over = Reason::WindowOver { dedup_s: repeat_s };
-    // A delivery later than now was made while this tick ran, or before the clock was put back. Counting from when it was
-    // queued, no clock can silence for more than one window; if even that is to come, the clock is proven wrong.
-    let Some(anchor) = [delivered_at, told.queued_at].into_iter().find(|at| *at <= now) else { return (Some(NoticeKind::Repeat), over) };
-    match anchor.checked_add_signed(window) {
-        Some(until) if until <= now => (Some(NoticeKind::Repeat), over),
-        Some(until) => (None, Reason::Deduplicated { until }),
-        None => (None, Reason::NoRepeat),
-    }
+/// What is asked of one channel about one alert.
+pub(super) struct Question<'a> {
+    pub alert: &'a Alert,
+    /// What the channel was last told of this episode.
+    pub told: Option<&'a Told>,
+    pub policy: &'a ChannelPolicy,
+    pub ack: Option<&'a Ack>,
+    /// Seconds between repeats; `None` repeats nothing.
+    pub repeat_s: Option<u64>,
+    pub tell_lowered: bool,
+    pub now: DateTime<Utc>,
 }
 
-/// For an alert that is over: a channel hears of the end if it was told of the firing, even if that is on its way.
-pub(super) fn resolved(told: Option<&Told>) -> Choice {
-    match told {
-        Some(_) => (Some(NoticeKind::Resolved), Reason::ToldOfFiring),
-        None => (None, Reason::NeverTold),
+impl Question<'_> {
+    /// For an alert that fires and is not suppressed.
+    pub fn firing(&self) -> Choice {
+        if let Some(at_least) = self.policy.severity_at_least.filter(|least| self.alert.severity < *least) {
+            return (None, Reason::TooMild { at_least });
+        }
+        let Some(told) = self.told else { return (Some(NoticeKind::Firing), Reason::FirstOfEpisode) };
+        if self.alert.severity > told.severity {
+            return (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity });
+        }
+        if told.kind == NoticeKind::Flapping {
+            return (Some(NoticeKind::Settled), Reason::Settled);
+        }
+        if self.tell_lowered && self.alert.severity < told.severity {
+            return (Some(NoticeKind::Lowered), Reason::Lowered { from: told.severity });
+        }
+        if let Some(ack) = self.ack {
+            return (None, Reason::Acked { who: ack.who.clone(), until: ack.until });
+        }
+        self.repeat(told)
+    }
+
+    fn repeat(&self, told: &Told) -> Choice {
+        let Some(delivered_at) = told.delivered_at else { return (None, Reason::OnItsWay) };
+        let Some((repeat_s, window)) = self.repeat_s.and_then(|s| Some((s, TimeDelta::try_seconds(i64::try_from(s).ok()?)?))) else {
+            return (None, Reason::NoRepeat);
+        };
+        let over = Reason::WindowOver { dedup_s: repeat_s };
+        // A delivery later than now was made while this tick ran, or before the clock was put back. Counting from when it was
+        // queued, no clock can silence for more than one window; if even that is to come, the clock is proven wrong.
+        let anchor = [delivered_at, told.queued_at].into_iter().find(|at| *at <= self.now);
+        let Some(anchor) = anchor else { return (Some(NoticeKind::Repeat), over) };
+        match anchor.checked_add_signed(window) {
+            Some(until) if until <= self.now => (Some(NoticeKind::Repeat), over),
+            Some(until) => (None, Reason::Deduplicated { until }),
+            None => (None, Reason::NoRepeat),
+        }
+    }
+
+    /// For an alert that flaps: once, and then nothing but a rise.
+    pub fn flapping(&self, percent: u32) -> Choice {
+        match self.told {
+            Some(told) if self.alert.severity > told.severity => (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity }),
+            Some(told) if told.kind == NoticeKind::Flapping => (None, Reason::Flapping { percent }),
+            _ => (Some(NoticeKind::Flapping), Reason::Flapping { percent }),
+        }
+    }
+
+    /// For an alert that is over: a channel hears of the end if it was told of the firing, even if that is on its way.
+    pub fn resolved(&self) -> Choice {
+        match self.told {
+            Some(_) if !self.policy.resolved && !self.policy.stateful => (None, Reason::EndsNotTold),
+            Some(_) => (Some(NoticeKind::Resolved), Reason::ToldOfFiring),
+            None => (None, Reason::NeverTold),
+        }
     }
 }
 

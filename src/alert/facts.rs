@@ -24,7 +24,7 @@ impl Facts<'_> {
             "rule" => Some(self.alert.rule.as_str()),
             "target" => Some(self.alert.target.as_str()),
             "tier" => Some(self.alert.tier.as_str()),
-            "category" => self.meta.map(|meta| meta.category.as_str()),
+            "category" => self.meta.map(|meta| meta.category.as_str()).or(Some(&self.alert.category)).filter(|word| !word.is_empty()),
             "cluster" => self.target.cluster.as_deref(),
             _ => None,
         };

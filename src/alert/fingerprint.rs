@@ -26,6 +26,11 @@ pub(super) fn notice_key(episode: &str, channel: &str, kind: NoticeKind, severit
     digest([episode, channel, kind.as_str(), severity.as_str(), at.as_str()].into_iter())
 }
 
+/// What a group is known by: its route and the values of its labels.
+pub(super) fn group_key(route: &str, labels: &Labels) -> String {
+    digest(std::iter::once(route).chain(labels.0.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])))
+}
+
 /// The life that begins now: `3f2a9c01-20260105T100000000Z`.
 pub(super) fn episode(fingerprint: &Fingerprint, now: DateTime<Utc>) -> String {
     let prefix: String = fingerprint.0.chars().take(8).collect();

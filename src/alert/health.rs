@@ -30,8 +30,8 @@ fn one(before: Option<&RuleHealth>, ended: &RuleOutcome, now: DateTime<Utc>) -> 
     let unknown_since = Some(before.unknown_since.map_or(now, |since| since.min(now)));
     let reason = || verdict::reason(&ended.outcome);
     match &ended.outcome {
-        Outcome::Ok(_) => RuleHealth { last_ok: Some(now), ..RuleHealth::default() },
-        Outcome::NoData(_) if ended.meta.fire_when_missing => RuleHealth { last_ok: Some(now), ..RuleHealth::default() },
+        Outcome::Ok(_) => came_to_an_end(&before, now),
+        Outcome::NoData(_) if ended.meta.fire_when_missing => came_to_an_end(&before, now),
         outcome if !is_news(outcome) => before,
         Outcome::NoData(_) => RuleHealth { unknown_since, reason: reason(), errors: 0, last_error: None, ..before },
         Outcome::Error(_) => {
@@ -40,6 +40,10 @@ fn one(before: Option<&RuleHealth>, ended: &RuleOutcome, now: DateTime<Utc>) -> 
         }
         Outcome::Skipped(_) => before,
     }
+}
+
+fn came_to_an_end(before: &RuleHealth, now: DateTime<Utc>) -> RuleHealth {
+    RuleHealth { last_ok: Some(now), evaluations: before.evaluations.saturating_add(1), ..RuleHealth::default() }
 }
 
 /// Whether an outcome says anything of the rule itself. One that was not tried does not; nor does a server that cannot be
@@ -183,14 +187,14 @@ mod tests {
         let mut world = World::new();
         let mut health = |outcome| world.tick(outcome).book.rules["dead_rows"].clone();
         let minute = |n| Some(start() + TimeDelta::minutes(n));
-        assert_eq!(health(seen(&[])), RuleHealth { last_ok: minute(0), ..RuleHealth::default() });
+        assert_eq!(health(seen(&[])), RuleHealth { last_ok: minute(0), evaluations: 1, ..RuleHealth::default() });
         health(failed());
         let twice = health(failed());
         assert_eq!((twice.last_ok, twice.unknown_since, twice.errors), (minute(0), minute(1), 2));
         assert_eq!(health(skipped("not due")), twice, "skipping is no news");
         let gone = health(no_data());
         assert_eq!((gone.unknown_since, gone.errors, gone.reason.as_str()), (minute(1), 0, "tables: no grant"));
-        assert_eq!(health(seen(&[])), RuleHealth { last_ok: minute(5), ..RuleHealth::default() });
+        assert_eq!(health(seen(&[])), RuleHealth { last_ok: minute(5), evaluations: 2, ..RuleHealth::default() });
     }
 
     #[test]

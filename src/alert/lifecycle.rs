@@ -3,15 +3,18 @@
 //! A finding fires when it has lasted `for` (inclusive; 0 at once) and is over when it has been away `keep_firing_for`.
 //! Both clocks are start times in the alert. Time that proves nothing moves the start on: all time up to an evaluation
 //! that could not judge the subject, a gap of more than two intervals between two that could, and a step of the clock back.
+//! An alert that flaps does not end before it has settled. An alert of which nothing has changed stays the very same value.
 //! What is absent here: suppression, routes and channels, which never change a state.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fingerprint::{episode, fingerprint};
+use super::flap::{self, Coming};
 use super::verdict::Verdict;
-use crate::model::{Alert, Finding, Labels, Reason, RuleMeta, State};
+use crate::model::{Alert, Finding, Flap, Flapping, Labels, Reason, RuleMeta, State};
 
 /// One rule in this tick.
 pub(super) struct Turn<'a> {
@@ -24,16 +27,24 @@ pub(super) struct Turn<'a> {
     pub now: DateTime<Utc>,
     /// Since the rule last came to an end; negative when the clock was put back, zero when it never did.
     pub since_end: TimeDelta,
+    /// When that was.
+    pub last_end: Option<DateTime<Utc>>,
     /// How far apart its evaluations are meant to be, in seconds.
     pub interval_s: u64,
+    /// The number of this evaluation.
+    pub evaluation: u64,
+    /// When an alert flaps, if that is asked.
+    pub flapping: Option<Flapping>,
+    /// How subjects without an alert came and went, by fingerprint.
+    pub flaps: &'a std::collections::BTreeMap<crate::model::Fingerprint, Flap>,
 }
 
 /// One alert in this tick.
 pub(super) struct Life<'a> {
     /// As it was in the book.
-    pub before: Option<&'a Alert>,
-    /// As it is now, also when that is the end of it.
-    pub alert: Alert,
+    pub before: Option<&'a Arc<Alert>>,
+    /// As it is now, also when that is the end of it; the same value as before when nothing has changed.
+    pub alert: Arc<Alert>,
     /// `None` once the rule is gone.
     pub meta: Option<&'a RuleMeta>,
     /// The state it left and why, if it did.
@@ -42,35 +53,46 @@ pub(super) struct Life<'a> {
     pub note: Option<Reason>,
 }
 
-/// All alerts of one rule: those with a finding, then the others, each in the order of their subjects.
-pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Alert]) -> Vec<Life<'a>> {
+/// All alerts of one rule: those of the book in its order, then the new ones in the order of their subjects.
+pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Arc<Alert>]) -> Vec<Life<'a>> {
     let evaluation = match &turn.verdict {
         Verdict::Judged(evaluation) => evaluation,
         Verdict::Held(reason) => return alerts.iter().map(|alert| turn.held(alert, reason, TimeDelta::zero())).collect(),
-        Verdict::NotDue => return alerts.iter().map(|alert| turn.unchanged(alert)).collect(),
+        Verdict::NotDue => return alerts.iter().map(|alert| Life { meta: Some(turn.meta), ..unchanged(alert) }).collect(),
     };
-    let mut findings: BTreeMap<&Labels, &Finding> = BTreeMap::new();
+    // Looked up by hash; what has an order in the end is sorted, so that the order of findings decides nothing.
+    let mut findings: HashMap<&Labels, (&Finding, usize)> = HashMap::with_capacity(evaluation.findings.len());
     for finding in &evaluation.findings {
-        findings.entry(&finding.subject).and_modify(|kept| *kept = worse(kept, finding)).or_insert(finding);
+        findings
+            .entry(&finding.subject)
+            .and_modify(|(kept, count)| (*kept, *count) = (worse(kept, finding), *count + 1))
+            .or_insert((finding, 1));
     }
-    let mut held: BTreeMap<&Labels, &str> = BTreeMap::new();
+    let mut held: HashMap<&Labels, &str> = HashMap::with_capacity(evaluation.held.len());
     for one in &evaluation.held {
         held.entry(&one.subject).and_modify(|kept| *kept = (*kept).min(&one.reason)).or_insert(&one.reason);
     }
-    let mut unseen: BTreeMap<&Labels, &'a Alert> = alerts.iter().map(|alert| (&alert.subject, *alert)).collect();
-    let mut lives: Vec<Life<'a>> = findings.values().map(|finding| turn.seen(unseen.remove(&finding.subject), finding)).collect();
-    lives.extend(unseen.into_values().map(|alert| match held.get(&alert.subject) {
-        Some(reason) => turn.held(alert, reason, turn.since_end),
-        None => turn.missed(alert),
-    }));
+    let step = |alert: &&'a Arc<Alert>| match (findings.remove(&alert.subject), held.get(&alert.subject)) {
+        (Some((finding, count)), _) => turn.seen(Some(*alert), finding, count),
+        (None, Some(reason)) => turn.held(alert, reason, turn.since_end),
+        (None, None) => turn.missed(alert),
+    };
+    let mut lives: Vec<Life<'a>> = alerts.iter().map(step).collect();
+    let mut new: Vec<(&Finding, usize)> = findings.into_values().collect();
+    new.sort_by(|(a, _), (b, _)| a.subject.cmp(&b.subject));
+    lives.extend(new.into_iter().map(|(finding, count)| turn.seen(None, finding, count)));
     lives
 }
 
-/// The end of an alert whose rule is gone.
-pub(super) fn removed(before: &Alert) -> Life<'_> {
+/// The end of an alert whose rule or target is gone.
+pub(super) fn removed(before: &Arc<Alert>, why: Reason) -> Life<'_> {
     let state = if before.state == State::Pending { State::Inactive } else { State::Resolved };
-    let alert = Alert { state, held: None, ..before.clone() };
-    Life { before: Some(before), alert, meta: None, change: Some((before.state, Reason::RuleRemoved)), note: None }
+    let alert = Arc::new(Alert { state, held: None, ..Alert::clone(before) });
+    Life { before: Some(before), alert, meta: None, change: Some((before.state, why)), note: None }
+}
+
+fn unchanged(before: &Arc<Alert>) -> Life<'_> {
+    Life { before: Some(before), alert: before.clone(), meta: None, change: None, note: None }
 }
 
 /// Of two findings about one subject the worse; between equals their text decides, so that order never does.
@@ -81,9 +103,15 @@ fn worse<'f>(a: &'f Finding, b: &'f Finding) -> &'f Finding {
 
 impl<'a> Turn<'a> {
     /// The rule reports the subject.
-    fn seen(&self, before: Option<&'a Alert>, finding: &Finding) -> Life<'a> {
-        let mut alert = self.draft(before, finding);
-        let mut note = None;
+    fn seen(&self, before: Option<&'a Arc<Alert>>, finding: &Finding, count: usize) -> Life<'a> {
+        let duplicate = (count > 1).then_some(Reason::Duplicate { count });
+        if let Some(before) = before.filter(|before| before.state == State::Firing && self.says_the_same(before, finding)) {
+            let mut alert = before.clone();
+            self.settle_flap(&mut alert, None);
+            return Life { before: Some(before), alert, meta: Some(self.meta), change: None, note: duplicate };
+        }
+        let mut alert = self.draft(before.map(AsRef::as_ref), finding);
+        let mut note = duplicate;
         let from = before.map_or(State::Inactive, |before| before.state);
         let change = match from {
             State::Firing => None,
@@ -92,7 +120,8 @@ impl<'a> Turn<'a> {
                 if from == State::Pending {
                     let gap = self.unproven();
                     alert.active_at = later(alert.active_at, gap);
-                    note = u64::try_from(gap.num_seconds()).ok().filter(|s| *s > 0).map(|gap_s| Reason::Gap { gap_s });
+                    let gap_s = u64::try_from(gap.num_seconds()).ok().filter(|s| *s > 0);
+                    note = gap_s.map(|gap_s| Reason::Gap { gap_s }).or(note);
                 }
                 self.wait(&alert, from)
             }
@@ -105,7 +134,21 @@ impl<'a> Turn<'a> {
             alert.fired_at = Some(self.now);
         }
         alert.recovering_at = None;
+        let came = (alert.state == State::Firing && change.is_some()).then_some(Coming::Came);
+        let mut alert = Arc::new(alert);
+        self.settle_flap(&mut alert, came);
         Life { before, alert, meta: Some(self.meta), change, note }
+    }
+
+    /// Whether a firing alert says already what the finding says, so that there is nothing to write down.
+    fn says_the_same(&self, alert: &Alert, finding: &Finding) -> bool {
+        let told = (&alert.summary, &alert.detail, &alert.evidence, &alert.actions, &alert.links);
+        alert.held.is_none()
+            && alert.severity == finding.severity
+            && told == (&finding.summary, &finding.detail, &finding.evidence, &finding.actions, &finding.links)
+            && (alert.tier, &alert.title, &alert.category) == (self.meta.tier, &self.meta.title, &self.meta.category)
+            && alert.labels == self.labels
+            && alert.runbook == self.meta.runbook
     }
 
     /// Where a finding that has not fired yet goes.
@@ -119,41 +162,76 @@ impl<'a> Turn<'a> {
     }
 
     /// The rule came to an end without the subject.
-    fn missed(&self, before: &'a Alert) -> Life<'a> {
+    fn missed(&self, before: &'a Arc<Alert>) -> Life<'a> {
         let keep_firing_for_s = self.meta.keep_firing_for_s;
-        let mut alert = Alert { held: None, ..before.clone() };
+        let mut after = before.clone();
+        let left = (before.state == State::Firing).then_some(Coming::Went);
+        self.settle_flap(&mut after, left);
+        let flaps = after.flap.since.is_some();
+        let alert = Arc::make_mut(&mut after);
+        alert.held = None;
         let away_since = match before.recovering_at {
             Some(since) => later(since, self.since_end.min(TimeDelta::zero())),
             None => self.now,
         };
+        let over = seconds(self.now - away_since) >= keep_firing_for_s && !flaps;
         let change = match before.state {
             State::Pending | State::Inactive => Some((State::Inactive, Reason::GoneBeforeFiring)),
-            _ if seconds(self.now - away_since) >= keep_firing_for_s => Some((State::Resolved, Reason::Cleared)),
+            _ if over => Some((State::Resolved, Reason::Cleared)),
+            State::Firing if flaps => Some((State::Recovering, Reason::Flapping { percent: self.percent(&alert.flap) })),
             State::Firing => Some((State::Recovering, Reason::Recovering { keep_firing_for_s })),
             State::Recovering | State::Resolved => None,
         };
         if before.state != State::Pending {
             alert.recovering_at = Some(away_since);
         }
+        if before.state == State::Firing && before.held.is_none() {
+            alert.seen_at = self.last_end.unwrap_or(before.seen_at);
+        }
         let change = change.map(|(to, reason)| {
             alert.state = to;
             (before.state, reason)
         });
-        Life { before: Some(before), alert, meta: Some(self.meta), change, note: None }
+        Life { before: Some(before), alert: after, meta: Some(self.meta), change, note: None }
     }
 
     /// Nothing is known of the subject; its clock stands still for as long as `lost`.
-    fn held(&self, before: &'a Alert, reason: &str, lost: TimeDelta) -> Life<'a> {
-        let mut alert = Alert { held: Some(reason.to_string()), ..before.clone() };
+    fn held(&self, before: &'a Arc<Alert>, reason: &str, lost: TimeDelta) -> Life<'a> {
+        let note = Some(Reason::Held { detail: reason.to_string() });
+        let clocks = before.state == State::Pending || before.recovering_at.is_some();
+        if before.held.as_deref() == Some(reason) && (lost.is_zero() || !clocks) {
+            return Life { note, meta: Some(self.meta), ..unchanged(before) };
+        }
+        let mut alert = Alert { held: Some(reason.to_string()), ..Alert::clone(before) };
+        if before.held.is_none() && before.state != State::Recovering {
+            alert.seen_at = self.last_end.unwrap_or(before.seen_at);
+        }
         if alert.state == State::Pending {
             alert.active_at = later(alert.active_at, lost);
         }
         alert.recovering_at = alert.recovering_at.map(|since| later(since, lost));
-        Life { before: Some(before), alert, meta: Some(self.meta), change: None, note: Some(Reason::Held { detail: reason.to_string() }) }
+        Life { before: Some(before), alert: Arc::new(alert), meta: Some(self.meta), change: None, note }
     }
 
-    fn unchanged(&self, before: &'a Alert) -> Life<'a> {
-        Life { before: Some(before), alert: before.clone(), meta: Some(self.meta), change: None, note: None }
+    /// Counts a coming or going, and begins or ends the flapping; touches nothing where neither is the case.
+    fn settle_flap(&self, alert: &mut Arc<Alert>, coming: Option<Coming>) {
+        let Some(limits) = self.flapping else {
+            if !alert.flap.is_calm() {
+                Arc::make_mut(alert).flap = Flap::default();
+            }
+            return;
+        };
+        if coming.is_none() && alert.flap.since.is_none() {
+            return;
+        }
+        let flap = flap::after(&alert.flap, coming, self.evaluation, &limits, self.now);
+        if flap != alert.flap {
+            Arc::make_mut(alert).flap = flap;
+        }
+    }
+
+    fn percent(&self, flap: &Flap) -> u32 {
+        flap::percent(flap, self.evaluation).round() as u32
     }
 
     /// Time since the last evaluation that does not count, although the subject was seen at both ends of it.
@@ -166,24 +244,13 @@ impl<'a> Turn<'a> {
 
     /// The alert as the finding describes it; identity and times as they were.
     fn draft(&self, before: Option<&Alert>, finding: &Finding) -> Alert {
-        let who = before.map_or_else(|| fingerprint(&self.meta.id, self.target, &finding.subject), |before| before.fingerprint.clone());
-        Alert {
-            episode: before.map_or_else(|| episode(&who, self.now), |before| before.episode.clone()),
-            fingerprint: who,
-            rule: self.meta.id.clone(),
+        let said = Alert {
             title: self.meta.title.clone(),
-            target: self.target.to_string(),
-            subject: finding.subject.clone(),
             labels: self.labels.clone(),
             tier: self.meta.tier,
             severity: finding.severity,
-            state: before.map_or(State::Inactive, |before| before.state),
-            active_at: before.map_or(self.now, |before| before.active_at),
-            fired_at: before.and_then(|before| before.fired_at),
-            recovering_at: None,
             seen_at: self.now,
             held: None,
-            suppressed_by: None,
             summary: finding.summary.clone(),
             detail: finding.detail.clone(),
             evidence: finding.evidence.clone(),
@@ -191,9 +258,22 @@ impl<'a> Turn<'a> {
             runbook: self.meta.runbook.clone(),
             category: self.meta.category.clone(),
             links: finding.links.clone(),
-            choices: before.map(|before| before.choices.clone()).unwrap_or_default(),
-            flap: before.map(|before| before.flap.clone()).unwrap_or_default(),
-            escalated: before.and_then(|before| before.escalated.clone()),
+            ..before.cloned().unwrap_or_default()
+        };
+        if before.is_some() {
+            return said;
+        }
+        let who = fingerprint(&self.meta.id, self.target, &finding.subject);
+        Alert {
+            episode: episode(&who, self.now),
+            rule: self.meta.id.clone(),
+            target: self.target.to_string(),
+            subject: finding.subject.clone(),
+            state: State::Inactive,
+            active_at: self.now,
+            flap: self.flaps.get(&who).map(|flap| Flap { rule: String::new(), ..flap.clone() }).unwrap_or_default(),
+            fingerprint: who,
+            ..said
         }
     }
 }
@@ -282,6 +362,7 @@ mod tests {
                 let mut after = crate::model::Alert::clone(decision.book.alerts.values().next().unwrap());
                 assert!(said(&decision).starts_with(&format!("({why})")), "{}", said(&decision));
                 assert!(after.held.take().is_some());
+                after.choices.clone_from(&before.choices);
                 assert_eq!(after, *before);
             }
         }
@@ -291,7 +372,8 @@ mod tests {
     fn a_rule_that_is_not_due_is_not_even_held() {
         let mut world = waiting(0, 0);
         world.rule.interval_s = 300;
-        world.tick(seen(&["a"]));
+        world.tick_delivered(seen(&["a"]));
+        world.tick(skipped("not due until 10:05"));
         let decision = world.tick(skipped("not due until 10:05"));
         assert_eq!(decision.changed, []);
         assert_eq!(decision.book.alerts.values().next().unwrap().held, None);

@@ -1,37 +1,53 @@
-//! Decide: alert book x outcomes x windows, routes x now -> the next book, notices and records. Pure, no clock.
+//! Decide: alert book x outcomes x silences, windows, routes x now -> the next book, notices and records. Pure, no clock.
 //!
-//! lifecycle -> suppress -> route -> dedup, one alert at a time: what a tick costs follows the alerts and findings there
-//! are, never the rows that were judged. Whatever the order of rules and findings, the decision is the same. It never
-//! sends (`deliver` does) and never commits (`store` does); `book.told` is read here and changes only by a delivery.
+//! First every alert takes its step (`lifecycle`, `flap`), so that inhibition sees this evaluation's states; then each is
+//! announced: suppress -> acknowledge -> route -> dedup -> escalate. What a tick costs follows the alerts and findings
+//! there are, never the rows that were judged, and an alert of which nothing changes is not even copied. Whatever the order
+//! of rules and findings, the decision is the same. It never sends (`deliver` does) and never commits (`store` does);
+//! `book.told` is read here and changes only by a delivery.
 
+mod ack;
 mod announce;
+mod ask;
 #[cfg(test)]
 mod conformance;
 mod dedup;
+mod escalate;
 mod facts;
 mod fingerprint;
+mod flap;
 mod health;
 mod lifecycle;
 mod notice;
+mod own;
 mod route;
 mod suppress;
 #[cfg(test)]
 mod testing;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{Alert, Book, DecideConfig, Decision, DecisionRecord, Labels, RuleMeta, RuleOutcome, State, Transition};
+use crate::model::{Alert, Book, DecideConfig, Decision, Fingerprint, Flap, Labels, Reason, RuleMeta, RuleOutcome, State, Transition};
+use facts::Facts;
 use lifecycle::{Life, Turn};
+use suppress::Scene;
+use suppress::inhibition::Sources;
 
+pub use ask::is_matched;
 pub use fingerprint::fingerprint;
 pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
+pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes};
+pub use route::{Taken, routes_of};
 
 /// A rule's outcome and its alerts in the book; without an outcome the rule is gone.
-type Affairs<'a> = (Option<&'a RuleOutcome>, Vec<&'a Alert>);
+type Affairs<'a> = (Option<&'a RuleOutcome>, Vec<&'a Arc<Alert>>);
+
+/// Subjects without an alert whose comings and goings are remembered; beyond that the calmest are forgotten.
+const MOST_FLAPS: usize = 1_000;
 
 /// What a tick decides for one target.
 #[must_use]
@@ -43,61 +59,132 @@ pub fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfig, now:
         affairs.entry(&outcome.meta.id).or_default().0 = Some(outcome);
     }
     for alert in book.alerts.values() {
-        affairs.entry(&alert.rule).or_default().1.push(alert);
-    }
-    let mut decision = Decision { book: Book { alerts: BTreeMap::new(), rules: health, ..book.clone() }, ..Decision::default() };
-    for (outcome, alerts) in affairs.values() {
-        let lives = match outcome {
-            Some(outcome) => lifecycle::advance(&turn(outcome, alerts, book, config, now), alerts),
-            None => alerts.iter().map(|alert| lifecycle::removed(alert)).collect(),
-        };
-        for life in lives {
-            settle(life, book, config, now, &mut decision);
+        match affairs.get_mut(alert.rule.as_str()) {
+            Some(known) => known.1.push(alert),
+            None => drop(affairs.insert(&alert.rule, (None, vec![alert]))),
         }
     }
-    decision.changed.sort();
-    decision.removed.sort();
-    decision
+    let next = Decision { book: Book { rules: health, ..book.clone() }, ..Decision::default() };
+    let mut lives: Vec<Life<'_>> = Vec::with_capacity(book.alerts.len());
+    for (outcome, alerts) in affairs.values() {
+        match outcome {
+            Some(outcome) => lives.extend(lifecycle::advance(&turn(outcome, alerts, book, &next.book, config, now), alerts)),
+            None => lives.extend(alerts.iter().map(|alert| lifecycle::removed(alert, Reason::RuleRemoved))),
+        }
+    }
+    close(lives, book, config, now, next)
 }
 
-fn turn<'a>(outcome: &'a RuleOutcome, alerts: &[&Alert], book: &Book, config: &'a DecideConfig, now: DateTime<Utc>) -> Turn<'a> {
+/// The end of all alerts of a target that is gone from the config: whoever was told of them is told so.
+#[must_use]
+pub fn remove_target(book: &Book, config: &DecideConfig, now: DateTime<Utc>) -> Decision {
+    let next = Decision { book: Book { rules: BTreeMap::new(), flaps: BTreeMap::new(), ..book.clone() }, ..Decision::default() };
+    let lives = book.alerts.values().map(|alert| lifecycle::removed(alert, Reason::TargetRemoved)).collect();
+    close(lives, book, config, now, next)
+}
+
+fn turn<'a>(
+    outcome: &'a RuleOutcome,
+    alerts: &[&Arc<Alert>],
+    book: &'a Book,
+    next: &Book,
+    config: &'a DecideConfig,
+    now: DateTime<Utc>,
+) -> Turn<'a> {
     let meta: &RuleMeta = &outcome.meta;
-    let last_ok = book.rules.get(&meta.id).and_then(|health| health.last_ok);
+    let last_end = book.rules.get(&meta.id).and_then(|health| health.last_ok);
     Turn {
         meta,
         verdict: verdict::of(outcome, alerts),
         target: &config.target.name,
         labels: config.target.labels.with(&meta.labels),
         now,
-        since_end: last_ok.map_or(TimeDelta::zero(), |last_ok| now - last_ok),
+        since_end: last_end.map_or(TimeDelta::zero(), |last_end| now - last_end),
+        last_end,
         interval_s: meta.interval_s.max(config.every_s),
+        evaluation: next.rules.get(&meta.id).map_or(1, |health| health.evaluations),
+        flapping: config.flapping,
+        flaps: &book.flaps,
     }
+}
+
+/// Announces all that took their step, and puts the next book together.
+fn close(lives: Vec<Life<'_>>, book: &Book, config: &DecideConfig, now: DateTime<Utc>, mut decision: Decision) -> Decision {
+    let firing = lives.iter().filter(|life| matches!(life.alert.state, State::Firing | State::Recovering));
+    let sources = match config.inhibitions.is_empty() {
+        true => Sources::default(),
+        false => Sources::of(config, book, firing.map(|life| Facts { alert: &life.alert, meta: life.meta, target: &config.target })),
+    };
+    let scene = Scene { config, book, sources: &sources, now };
+    let mut over: Vec<Arc<Alert>> = Vec::new();
+    for life in lives {
+        settle(life, &scene, &mut decision, &mut over);
+    }
+    decision.book.acks.retain(|fingerprint, _| decision.book.alerts.contains_key(fingerprint));
+    end_silences(&over, &scene, &mut decision);
+    remember_flaps(&over, &mut decision.book);
+    decision.changed.sort();
+    decision.removed.sort();
+    decision
 }
 
 /// Writes down one alert: its step, its notices, and its place in the next book.
-fn settle(mut life: Life<'_>, book: &Book, config: &DecideConfig, now: DateTime<Utc>, decision: &mut Decision) {
-    if let Some((from, reason)) = life.change.take() {
+fn settle(mut life: Life<'_>, scene: &Scene<'_>, decision: &mut Decision, over: &mut Vec<Arc<Alert>>) {
+    if let Some((from, reason)) = life.change.clone() {
         let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
-        let labels = life.alert.flat_labels(config.target.cluster.as_deref());
-        decision.transitions.push(Transition { rule_hash, labels, ..transition(&life.alert, from, reason, now) });
+        decision.transitions.push(Transition { rule_hash, ..transition(&life.alert, from, reason, scene.now) });
     }
-    if let Some(reason) = life.note.take() {
-        let fingerprint = life.alert.fingerprint.clone();
-        decision.records.push(DecisionRecord { fingerprint, channel: None, sent: false, reason });
-    }
-    announce::announce(&mut life, book, config, now, decision);
-    let fingerprint = life.alert.fingerprint.clone();
+    announce::announce(&mut life, scene, decision);
+    let fingerprint = &life.alert.fingerprint;
     if matches!(life.alert.state, State::Inactive | State::Resolved) {
-        decision.removed.push(fingerprint);
+        decision.removed.push(fingerprint.clone());
+        decision.book.alerts.remove(fingerprint);
+        over.push(life.alert);
         return;
     }
-    if life.before != Some(&life.alert) {
+    let same = life.before.is_some_and(|before| Arc::ptr_eq(before, &life.alert) || **before == *life.alert);
+    if !same {
         decision.changed.push(fingerprint.clone());
+        decision.book.alerts.insert(fingerprint.clone(), life.alert);
     }
-    decision.book.alerts.insert(fingerprint, Arc::new(life.alert));
 }
 
-fn transition(alert: &Alert, from: State, reason: crate::model::Reason, now: DateTime<Utc>) -> Transition {
+/// Silences that end with the last alert that they kept back.
+fn end_silences(over: &[Arc<Alert>], scene: &Scene<'_>, decision: &mut Decision) {
+    let target = &scene.config.target;
+    for silence in scene.book.silences.iter().filter(|silence| silence.expire_on_resolve && silence.is_active(scene.now)) {
+        let matches = |alert: &Arc<Alert>| Facts { alert, meta: None, target }.match_all(&silence.matchers);
+        let fired = |alert: &&Arc<Alert>| alert.state == State::Resolved && matches(alert);
+        if over.iter().any(|alert| fired(&alert)) && !decision.book.alerts.values().any(matches) {
+            decision.ended_silences.push((silence.id.clone(), Reason::LastOfSilence));
+        }
+    }
+    let ended: BTreeSet<&str> = decision.ended_silences.iter().map(|(id, _)| id.as_str()).collect();
+    decision.book.silences.retain(|silence| !ended.contains(silence.id.as_str()));
+}
+
+/// How subjects without an alert came and went, while it still counts.
+fn remember_flaps(over: &[Arc<Alert>], next: &mut Book) {
+    if next.flaps.is_empty() && over.is_empty() {
+        return;
+    }
+    let gone = over.iter().filter(|alert| !alert.flap.changes.is_empty());
+    let gone: Vec<(Fingerprint, Flap)> =
+        gone.map(|alert| (alert.fingerprint.clone(), Flap { since: None, rule: alert.rule.clone(), ..alert.flap.clone() })).collect();
+    next.flaps.extend(gone);
+    let (alerts, rules) = (&next.alerts, &next.rules);
+    next.flaps.retain(|fingerprint, flap| {
+        !alerts.contains_key(fingerprint) && rules.get(&flap.rule).is_some_and(|health| flap::is_recent(flap, health.evaluations))
+    });
+    if next.flaps.len() > MOST_FLAPS {
+        let mut calmest: Vec<(usize, Fingerprint)> = next.flaps.iter().map(|(who, flap)| (flap.changes.len(), who.clone())).collect();
+        calmest.sort();
+        calmest.truncate(next.flaps.len() - MOST_FLAPS);
+        calmest.iter().for_each(|(_, who)| drop(next.flaps.remove(who)));
+    }
+}
+
+fn transition(alert: &Alert, from: State, reason: Reason, now: DateTime<Utc>) -> Transition {
     Transition {
         fingerprint: alert.fingerprint.clone(),
         episode: alert.episode.clone(),

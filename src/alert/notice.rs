@@ -2,15 +2,28 @@
 
 use chrono::{DateTime, Utc};
 
+use super::facts::Facts;
 use super::fingerprint::notice_key;
-use crate::model::{Alert, Notice, NoticeKind};
+use crate::model::{Ack, Alert, Group, Notice, NoticeKind};
 
-/// The notice of an alert for a channel.
-pub(super) fn of(alert: &Alert, channel: &str, kind: NoticeKind, began_during: Option<String>, now: DateTime<Utc>) -> Notice {
+/// What is said of an alert, and to whom.
+pub(super) struct Telling<'a> {
+    pub channel: &'a str,
+    pub kind: NoticeKind,
+    pub reason: String,
+    /// What kept the first notice back.
+    pub began_during: Option<String>,
+    pub group: Group,
+    pub ack: Option<&'a Ack>,
+}
+
+/// The notice of an alert.
+pub(super) fn of(facts: &Facts<'_>, told: Telling<'_>, now: DateTime<Utc>) -> Notice {
+    let alert = facts.alert;
     Notice {
-        key: notice_key(&alert.episode, channel, kind, alert.severity, now),
-        channel: channel.to_string(),
-        kind,
+        key: notice_key(&alert.episode, told.channel, told.kind, alert.severity, now),
+        channel: told.channel.to_string(),
+        kind: told.kind,
         fingerprint: alert.fingerprint.clone(),
         episode: alert.episode.clone(),
         target: alert.target.clone(),
@@ -25,13 +38,17 @@ pub(super) fn of(alert: &Alert, channel: &str, kind: NoticeKind, began_during: O
         evidence: alert.evidence.clone(),
         actions: alert.actions.clone(),
         runbook: alert.runbook.clone(),
-        began_during,
+        began_during: told.began_during,
         active_at: alert.active_at,
         at: now,
         category: alert.category.clone(),
-        cluster: None,
+        cluster: facts.target.cluster.clone(),
         links: alert.links.clone(),
-        ..Notice::default()
+        group: told.group,
+        reason: told.reason,
+        acked: told.ack.map(|ack| if ack.note.is_empty() { ack.who.clone() } else { format!("{}: {}", ack.who, ack.note) }),
+        fallback_of: None,
+        drill: false,
     }
 }
 

@@ -1,43 +1,171 @@
 //! Where notices of an alert go: the channels that its rule names, else those of the routing tree.
 //!
 //! A route that matches hands the alert to its first matching child; one that says `go_on` does not keep it from the
-//! siblings after it. A route without a matching child is the destination. Channels and repeat come from the nearest
-//! ancestor that has any.
+//! siblings after it. A route without a matching child is the destination. Channels, repeat, group and its spans come from
+//! the nearest ancestor that has any. The word that a classic rule has for `action` bounds how far its notices reach.
 
 use super::facts::Facts;
-use crate::model::{DecideConfig, Route};
+use super::fingerprint::group_key;
+use crate::model::{DecideConfig, Group, Labels, Matchers, Reach, Route};
 
 /// One destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Destination<'a> {
     /// Channel name.
     pub channel: &'a str,
     /// Seconds between repeats; `None` repeats nothing.
     pub repeat_s: Option<u64>,
+    /// What it is told with.
+    pub group: Group,
+    /// The `action` word of its rule, where that does not reach this channel.
+    pub out_of_reach: Option<&'a str>,
+}
+
+/// A route that some labels take, for whoever asks before there is an alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// Where it stands: `routes`, `routes[0].routes[2]`.
+    pub path: String,
+    /// Its own conditions; empty at the root.
+    pub matchers: String,
+    /// Channels, own or inherited.
+    pub channels: Vec<String>,
+    /// Labels that make its groups; `None` tells every alert by itself.
+    pub group_by: Option<Vec<String>>,
+    /// The group that these labels belong to.
+    pub group: Group,
+    /// Seconds between repeats; `None` repeats nothing.
+    pub repeat_s: Option<u64>,
+}
+
+/// Which routes take an alert with these labels (`severity`, `rule`, `target` and the like among them).
+#[must_use]
+pub fn routes_of(labels: &Labels, config: &DecideConfig) -> Vec<Taken> {
+    let asked = Asked { matches: &|matchers| matchers.matches(labels), value: &|name| labels.get(name).unwrap_or_default().to_string() };
+    let mut leaves = Vec::new();
+    walk(&config.route, &Above::root(config), &asked, &mut leaves);
+    leaves
+        .into_iter()
+        .map(|leaf| Taken {
+            group: leaf.group(&asked),
+            path: leaf.path,
+            matchers: leaf.route.matchers.to_string(),
+            channels: leaf.channels.to_vec(),
+            group_by: leaf.group_by.map(<[String]>::to_vec),
+            repeat_s: leaf.repeat_s,
+        })
+        .collect()
 }
 
 /// All destinations, each channel once, in the order of the tree.
 pub(super) fn destinations<'a>(facts: &Facts<'a>, config: &'a DecideConfig) -> Vec<Destination<'a>> {
-    let mut found = Vec::new();
-    match facts.meta.map(|meta| &meta.channels) {
-        Some(named) if !named.is_empty() => add(&mut found, named, config.dedup_s),
-        _ => {
-            walk(&config.route, &[], config.dedup_s, facts, &mut found);
+    let mut found: Vec<Destination<'a>> = Vec::new();
+    let word = facts.alert.labels.get("action");
+    let mut add = |channels: &'a [String], repeat_s: Option<u64>, group: &Group, chosen: bool| {
+        for channel in channels {
+            if found.iter().any(|known| known.channel == channel) {
+                continue;
+            }
+            let reach = config.channels.get(channel).map(|policy| policy.reach).unwrap_or_default();
+            let out_of_reach = word.filter(|word| !chosen && reach > reach_of(word));
+            found.push(Destination { channel, repeat_s, group: group.clone(), out_of_reach });
         }
+    };
+    if let Some(named) = facts.meta.map(|meta| &meta.channels).filter(|named| !named.is_empty()) {
+        add(named, config.dedup_s, &Group::default(), true);
+        return found;
+    }
+    let asked = Asked {
+        matches: &|matchers| facts.match_all(matchers),
+        value: &|name| facts.values(name).into_iter().flatten().next().unwrap_or_default().to_string(),
+    };
+    let mut leaves = Vec::new();
+    walk(&config.route, &Above::root(config), &asked, &mut leaves);
+    for leaf in &leaves {
+        add(leaf.channels, leaf.repeat_s, &leaf.group(&asked), leaf.by_action);
     }
     found
 }
 
-/// Whether the route takes the alert.
-fn walk<'a>(route: &'a Route, above: &'a [String], above_s: Option<u64>, facts: &Facts<'_>, found: &mut Vec<Destination<'a>>) -> bool {
-    if !facts.match_all(&route.matchers) {
+/// How far a classic rule's `action` word lets its notices go.
+fn reach_of(word: &str) -> Reach {
+    match word {
+        "log" => Reach::Record,
+        "notify" => Reach::Tell,
+        _ => Reach::Page,
+    }
+}
+
+/// Who asks: whether it meets conditions, and the values of its labels.
+struct Asked<'q> {
+    matches: &'q dyn Fn(&Matchers) -> bool,
+    value: &'q dyn Fn(&str) -> String,
+}
+
+/// What a route has from those above it, itself included.
+#[derive(Clone)]
+struct Above<'a> {
+    route: &'a Route,
+    path: String,
+    channels: &'a [String],
+    repeat_s: Option<u64>,
+    group_by: Option<&'a [String]>,
+    wait_s: u64,
+    interval_s: u64,
+    /// Whether a route on the way matches on `action`: then somebody has decided how far its notices go.
+    by_action: bool,
+}
+
+impl<'a> Above<'a> {
+    fn root(config: &'a DecideConfig) -> Self {
+        let repeat_s = config.dedup_s;
+        Self {
+            route: &config.route,
+            path: "routes".into(),
+            channels: &[],
+            repeat_s,
+            group_by: None,
+            wait_s: 0,
+            interval_s: 0,
+            by_action: false,
+        }
+    }
+
+    fn with(&self, route: &'a Route, path: String) -> Self {
+        Self {
+            route,
+            path,
+            channels: if route.channels.is_empty() { self.channels } else { &route.channels },
+            repeat_s: route.repeat_s.or(self.repeat_s),
+            group_by: route.group_by.as_deref().or(self.group_by),
+            wait_s: route.wait_s.unwrap_or(self.wait_s),
+            interval_s: route.interval_s.unwrap_or(self.interval_s),
+            by_action: self.by_action || route.matchers.0.iter().any(|matcher| matcher.name() == "action"),
+        }
+    }
+
+    /// The root's children are `routes[0]`, theirs `routes[0].routes[0]`.
+    fn path_of_child(&self, at: usize) -> String {
+        if self.path == "routes" { format!("routes[{at}]") } else { format!("{}.routes[{at}]", self.path) }
+    }
+
+    fn group(&self, asked: &Asked<'_>) -> Group {
+        let Some(by) = self.group_by else { return Group::default() };
+        let labels: Labels = by.iter().map(|name| (name.clone(), (asked.value)(name))).collect();
+        Group { key: group_key(&self.path, &labels), labels, wait_s: self.wait_s, interval_s: self.interval_s }
+    }
+}
+
+/// Whether the route takes it; the leaves are the routes that are its destination.
+fn walk<'a>(route: &'a Route, above: &Above<'a>, asked: &Asked<'_>, leaves: &mut Vec<Above<'a>>) -> bool {
+    if !(asked.matches)(&route.matchers) {
         return false;
     }
-    let channels = if route.channels.is_empty() { above } else { &route.channels };
-    let repeat_s = route.repeat_s.or(above_s);
+    let own = above.with(route, above.path.clone());
     let mut taken = false;
-    for child in &route.routes {
-        if walk(child, channels, repeat_s, facts, found) {
+    for (at, child) in route.routes.iter().enumerate() {
+        let below = Above { path: own.path_of_child(at), ..own.clone() };
+        if walk(child, &below, asked, leaves) {
             taken = true;
             if !child.go_on {
                 break;
@@ -45,17 +173,9 @@ fn walk<'a>(route: &'a Route, above: &'a [String], above_s: Option<u64>, facts: 
         }
     }
     if !taken {
-        add(found, channels, repeat_s);
+        leaves.push(own);
     }
     true
-}
-
-fn add<'a>(found: &mut Vec<Destination<'a>>, channels: &'a [String], repeat_s: Option<u64>) {
-    for channel in channels {
-        if found.iter().all(|known| known.channel != channel) {
-            found.push(Destination { channel, repeat_s });
-        }
-    }
 }
 
 #[cfg(test)]
@@ -89,6 +209,65 @@ mod tests {
         let config = DecideConfig { route, ..World::new().config };
         let facts = Facts { alert, meta: Some(rule), target: &config.target };
         destinations(&facts, &config).iter().map(|to| format!("{} {:?}", to.channel, to.repeat_s)).collect()
+    }
+
+    #[test]
+    fn groups_are_made_of_the_route_and_the_values_of_its_labels() {
+        let by = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let shop = Route { interval_s: Some(300), ..route("team", "shop", &["chat"]) };
+        let root = Route {
+            channels: vec!["mail".into()],
+            group_by: by(&["target", "rule"]),
+            wait_s: Some(30),
+            routes: vec![shop],
+            ..Route::default()
+        };
+        let config = DecideConfig { route: root, ..World::new().config };
+        let taken = |labels: &[(&str, &str)]| routes_of(&labels.iter().copied().collect(), &config).remove(0);
+        let mail = taken(&[("target", "orders-1"), ("rule", "x")]);
+        let chat = taken(&[("target", "orders-1"), ("rule", "x"), ("team", "shop")]);
+        assert_eq!((mail.path.as_str(), chat.path.as_str(), chat.matchers.as_str()), ("routes", "routes[0]", "team=shop"));
+        assert_eq!((chat.group.wait_s, chat.group.interval_s), (30, 300), "inherited and its own");
+        assert_ne!(mail.group.key, chat.group.key, "another route, another group");
+        assert_ne!(mail.group.key, taken(&[("target", "orders-1"), ("rule", "y")]).group.key);
+        assert_eq!(chat.group.labels, [("target", "orders-1"), ("rule", "x")].into_iter().collect());
+        assert_eq!(routes_of(&Labels::default(), &World::new().config)[0].group, Group::default(), "nobody asked for groups");
+    }
+
+    #[test]
+    fn paths_name_the_route_as_it_is_written() {
+        let inner =
+            Route { routes: vec![route("database", "x", &["log"]), route("database", "y", &["log"])], ..route("env", "dev", &["log"]) };
+        let root = Route { channels: vec!["mail".into()], routes: vec![route("team", "shop", &["chat"]), inner], ..Route::default() };
+        let config = DecideConfig { route: root, ..World::new().config };
+        let path = |labels: &[(&str, &str)]| routes_of(&labels.iter().copied().collect(), &config).remove(0).path;
+        assert_eq!(path(&[("env", "dev"), ("database", "y")]), "routes[1].routes[1]");
+        assert_eq!(path(&[("env", "dev")]), "routes[1]");
+        assert_eq!(path(&[]), "routes");
+    }
+
+    #[test]
+    fn an_action_word_bounds_how_far_notices_go_unless_a_route_asks_for_it() {
+        let channels = |reach| crate::model::ChannelPolicy { reach, ..Default::default() };
+        let mut config = World::new().config;
+        config.route = Route { channels: vec!["journal".into(), "mail".into(), "pager".into()], ..Route::default() };
+        config.channels = [("journal", Reach::Record), ("mail", Reach::Tell), ("pager", Reach::Page)]
+            .map(|(name, reach)| (name.to_string(), channels(reach)))
+            .into();
+        let rule = meta("dead_rows");
+        let told = |word: &str, config: &DecideConfig| {
+            let mut alert = alert(&[], |_| {});
+            alert.labels.set("action", word);
+            let facts = Facts { alert: &alert, meta: Some(&rule), target: &config.target };
+            let found = destinations(&facts, config);
+            found.iter().filter(|to| to.out_of_reach.is_none()).map(|to| to.channel.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(told("log", &config), ["journal"]);
+        assert_eq!(told("notify", &config), ["journal", "mail"]);
+        assert_eq!(told("alert", &config), ["journal", "mail", "pager"]);
+        assert_eq!(told("remediate", &config), ["journal", "mail", "pager"]);
+        config.route.routes = vec![route("action", "log", &["pager"])];
+        assert_eq!(told("log", &config), ["pager"], "somebody has decided so");
     }
 
     #[test]
@@ -148,7 +327,7 @@ mod tests {
         world.config.route = route("team", "nobody", &["mail"]);
         assert_eq!(
             world.story([seen(&["a"]), seen(&[])]),
-            ["inactive>firing (fires at once); (no route leads to a channel)", "firing>resolved (cleared); (no route leads to a channel)",]
+            ["inactive>firing (fires at once); (no route leads to a channel)", "firing>resolved (cleared)"]
         );
     }
 }

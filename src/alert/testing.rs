@@ -112,6 +112,11 @@ impl World {
         decision
     }
 
+    /// The choices of the book as they stand.
+    pub fn standing(&self) -> String {
+        said(&Decision { book: self.book.clone(), ..Decision::default() })
+    }
+
     /// The same, and the notices are delivered in the second after.
     pub fn tick_delivered(&mut self, outcome: Outcome) -> Decision {
         let queued = self.now;
@@ -140,17 +145,33 @@ impl World {
 /// Transitions, then why states are held.
 pub fn moved(decision: &Decision) -> Vec<String> {
     let steps = decision.transitions.iter().map(|t| format!("{}>{} ({})", t.from, t.to, t.reason));
-    let notes = decision.records.iter().filter(|r| r.channel.is_none()).map(|r| format!("({})", r.reason));
-    steps.chain(notes).collect()
+    let notes = standing(decision).into_iter().filter(|(_, channel, _)| channel.is_empty());
+    steps.chain(notes.map(|(_, _, (_, reason))| format!("({reason})"))).collect()
 }
 
-/// A decision in one line: how alerts moved, then what each channel was told or why not.
+/// A decision in one line: how alerts moved, then what each channel was told or why not, as it stands.
 pub fn said(decision: &Decision) -> String {
-    let records = decision.records.iter().filter_map(|r| {
-        let channel = r.channel.as_ref()?;
-        let notice = decision.notices.iter().find(|n| n.fingerprint == r.fingerprint && n.channel == *channel);
-        assert_eq!(notice.is_some(), r.sent, "a record says what was done");
-        Some(format!("{channel}: {} ({})", notice.map_or("-", |n| n.kind.as_str()), r.reason))
+    let choices = standing(decision).into_iter().filter(|(_, channel, _)| !channel.is_empty());
+    let choices = choices.filter_map(|(who, channel, (_, reason))| {
+        let notice = decision.notices.iter().find(|n| n.fingerprint == who && n.channel == channel);
+        let sent = decision.records.iter().any(|r| r.fingerprint == who && r.channel.as_ref() == Some(&channel) && r.sent);
+        assert_eq!(notice.is_some(), sent, "a record says what was done");
+        // What was sent at an earlier tick stands in the alert until something else is chosen.
+        Some(format!("{channel}: {} ({reason})", notice.map_or("-", |n| n.kind.as_str())))
     });
-    moved(decision).into_iter().chain(records).collect::<Vec<_>>().join("; ")
+    moved(decision).into_iter().chain(choices).collect::<Vec<_>>().join("; ")
+}
+
+type Standing = (crate::model::Fingerprint, String, (bool, crate::model::Reason));
+
+/// The choices about all alerts that fire or have just ended.
+fn standing(decision: &Decision) -> Vec<Standing> {
+    let alerts = decision.book.alerts.values();
+    let living = alerts.flat_map(|alert| {
+        let shown = alert.choices.iter().filter(|(channel, _)| channel.is_empty() || alert.state == crate::model::State::Firing);
+        shown.map(|(channel, choice)| (alert.fingerprint.clone(), channel.clone(), choice.clone())).collect::<Vec<_>>()
+    });
+    let over = decision.records.iter().filter(|r| !decision.book.alerts.contains_key(&r.fingerprint));
+    let over = over.map(|r| (r.fingerprint.clone(), r.channel.clone().unwrap_or_default(), (r.sent, r.reason.clone())));
+    living.chain(over).collect()
 }

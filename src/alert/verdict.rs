@@ -1,6 +1,7 @@
 //! What the outcome of a rule means for its alerts: only a judgement may end anything, everything else holds.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::model::{Alert, Evaluation, Finding, Held, Labels, Outcome, RuleMeta, RuleOutcome};
 
@@ -18,7 +19,7 @@ pub(super) enum Verdict<'a> {
 }
 
 /// What an outcome means for the rule's alerts.
-pub(super) fn of<'a>(ended: &'a RuleOutcome, alerts: &[&Alert]) -> Verdict<'a> {
+pub(super) fn of<'a>(ended: &'a RuleOutcome, alerts: &[&Arc<Alert>]) -> Verdict<'a> {
     match &ended.outcome {
         Outcome::Ok(evaluation) => Verdict::Judged(Cow::Borrowed(evaluation)),
         Outcome::Skipped(reason) if reason.starts_with(Outcome::NOT_DUE) => Verdict::NotDue,
@@ -40,7 +41,7 @@ pub(super) fn reason(outcome: &Outcome) -> String {
 }
 
 /// A rule that takes absence for a problem has one finding, about the server; its other subjects are unknown.
-fn missing(meta: &RuleMeta, reason: String, alerts: &[&Alert]) -> Evaluation {
+fn missing(meta: &RuleMeta, reason: String, alerts: &[&Arc<Alert>]) -> Evaluation {
     let others = alerts.iter().filter(|alert| !alert.subject.is_empty());
     let held = others.map(|alert| Held { subject: alert.subject.clone(), reason: reason.clone() }).collect();
     let finding = Finding {

@@ -1,6 +1,7 @@
 //! What a running pgsteward consists of, built from a checked config: targets, rules, metrics, channels, store.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -78,7 +79,9 @@ pub struct House {
     pub owner: String,
     /// Seed of the jitter between attempts.
     pub seed: u64,
-    /// Rung when a tick has put notices into the outbox.
+    /// Where other programs look how we are, if anywhere.
+    pub status_file: Option<PathBuf>,
+    /// Rung when a tick has been committed.
     pub announced: Notify,
     /// Whether targets are spread over the interval.
     pub spread: bool,

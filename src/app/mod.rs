@@ -1,15 +1,21 @@
 //! The only room that knows every other: builds the parts, runs ticks, reloads, stops. `cli` calls it, nobody else does.
 
 pub mod behind;
+pub mod delivery;
+pub mod drill;
+pub mod explain;
 pub mod house;
 pub mod oneshot;
 pub mod plugins;
 mod privacy;
 pub mod reload;
+mod removed;
 pub mod replay;
 pub mod report;
 pub mod service;
 pub mod setup;
+pub mod silence;
+pub mod status;
 pub mod tick;
 pub mod tick_file;
 pub mod turn;

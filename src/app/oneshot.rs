@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::house::Watch;
 use super::privacy;
 use super::report::{Earlier, Report};
-use super::tick::basis;
+use super::tick::{basis, book};
 use super::turn::{Basis, turn};
 use crate::clock::Clock;
 use crate::collect::{Kept, ROLE_IN_GRANT, Sample, SweepRequest, sweep};
@@ -55,7 +55,7 @@ pub async fn look(shot: &OneShot<'_>) -> Result<(Basis, Earlier), StoreError> {
             let mut kept = Kept::default();
             let snapshot = Arc::new(sample(shot, shot.metrics, &mut kept).await);
             kept.close().await;
-            let basis = basis(store, snapshot, store.book(name)?, &shot.rules.windows())?;
+            let basis = basis(store, snapshot, book(store, &shot.watch.decide)?, &shot.rules.windows())?;
             return Ok((basis, Earlier::Stored(age_s)));
         }
     }

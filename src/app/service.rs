@@ -10,10 +10,12 @@ use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use super::delivery::{self, drain};
 use super::house::{House, Watch};
+use super::removed;
+use super::status::{self, Overlap};
 use super::tick::tick;
 use crate::collect::Kept;
-use crate::deliver::{DrainBudget, DrainReport};
 use crate::model::{Outcome, Severity, State};
 use crate::store::StoreError;
 
@@ -30,41 +32,45 @@ pub struct OnceDone {
 
 /// How long `run --once` delivers after its ticks before it leaves the rest to the next run.
 const ONCE_DRAIN: Duration = Duration::from_secs(30);
-/// How often the delivery loop looks for due notices that no tick announced.
-const DELIVERY_PAUSE: Duration = Duration::from_secs(1);
-/// Notices that one channel tries in one drain.
-const DRAIN_ROWS: usize = 1_000;
 /// How often history is pruned.
 const PRUNE_PAUSE: Duration = Duration::from_secs(3600);
 
 /// One tick of each target, then deliveries within a bounded time: what cron calls.
 pub async fn once(house: &House) -> OnceDone {
-    let mut done = OnceDone::default();
+    removed::retire(house);
+    let (mut done, mut left) = (OnceDone::default(), Vec::new());
     // What an earlier run left comes first.
-    deliver(house, ONCE_DRAIN / 3).await;
+    delivery::take_over(house);
+    drain(house, ONCE_DRAIN / 3).await;
     for watch in &house.watches {
         let mut kept = Kept::default();
         let ran = run_tick(house, watch, &mut kept).await;
         kept.close().await;
         match ran {
             Ok(()) => done.ticked += 1,
-            Err(StoreError::LeaseHeld { .. }) => done.overlapped += 1,
+            Err(StoreError::LeaseHeld { .. }) => left.push(watch.target.name.clone()),
             Err(_) => done.failed += 1,
         }
         release(house, watch);
     }
-    deliver(house, ONCE_DRAIN).await;
+    drain(house, ONCE_DRAIN).await;
     prune(house);
+    done.overlapped = left.len();
+    let overlap = (!left.is_empty()).then(|| Overlap { at: house.clock.now(), targets: left });
+    if let Err(problem) = status::write(house, overlap) {
+        warn!(problem = %super::chain(&problem), "status file not written");
+    }
     done
 }
 
 /// Runs until `stop` says so; `current` holds the house and is swapped by a reload.
 pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>) {
-    let mut deliveries = tokio::spawn(delivery_loop(current.clone(), stop.clone()));
+    let mut deliveries = tokio::spawn(delivery::run(current.clone(), stop.clone()));
     while !*stop.borrow() {
         // In this order: a reload in between makes the targets end at once and come back with the new house.
         let generation = *reloads.borrow_and_update();
         let house = current.read().await.clone();
+        removed::retire(&house);
         let mut targets = JoinSet::new();
         for (index, _) in house.watches.iter().enumerate() {
             targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));
@@ -118,20 +124,6 @@ async fn target_loop(house: Arc<House>, index: usize, mut stop: watch::Receiver<
     release(&house, watch);
 }
 
-async fn delivery_loop(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        let house = current.read().await.clone();
-        deliver(&house, Duration::from_secs(60)).await;
-        tokio::select! {
-            () = house.announced.notified() => {}
-            () = tokio::time::sleep(DELIVERY_PAUSE) => {}
-            _ = stop.changed() => {}
-        }
-    }
-    let house = current.read().await.clone();
-    deliver(&house, Duration::from_secs(10)).await;
-}
-
 /// One tick with its log lines.
 async fn run_tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<(), StoreError> {
     let target = watch.target.name.as_str();
@@ -156,9 +148,7 @@ async fn run_tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<(), S
                 queries = cost.queries,
                 "tick"
             );
-            if !done.decision.notices.is_empty() {
-                house.announced.notify_one();
-            }
+            house.announced.notify_one();
             Ok(())
         }
         Err(problem @ StoreError::LeaseHeld { .. }) => {
@@ -182,22 +172,6 @@ fn tell_failed(target: &str, done: &super::tick::TickDone) {
             warn!(target_name = target, rule = ended.meta.id, reason = crate::text::safe(reason), "a rule fails");
         }
     }
-}
-
-/// Tells what is due, for at most that long.
-pub async fn deliver(house: &House, within: Duration) -> DrainReport {
-    let budget = DrainBudget { rows: DRAIN_ROWS, time: within };
-    let report = house.post().drain(budget).await;
-    for (channel, problem) in &report.failed {
-        warn!(channel, problem, paused = report.paused.contains(channel), "notices wait: the channel does not take them");
-    }
-    for problem in &report.errors {
-        error!(problem = %super::chain(problem), "the outbox cannot be read or written");
-    }
-    if report.delivered + report.dead > 0 {
-        info!(delivered = report.delivered, given_up = report.dead, "delivery");
-    }
-    report
 }
 
 fn release(house: &House, watch: &Watch) {

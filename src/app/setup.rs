@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
 use super::plugins::Plugins;
+use super::status;
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
@@ -120,6 +121,22 @@ pub fn watch_of_dsn(dsn: &str) -> anyhow::Result<Watch> {
     })
 }
 
+/// What is wanted of the evaluating and of the deciding for a target, without a look at how it is reached.
+#[must_use]
+pub fn wants(config: Option<&Config>, target: &Target) -> (Wishes, DecideConfig) {
+    let plain = || Wishes { packs: default_packs(), ..Wishes::default() };
+    (config.map_or_else(plain, wishes), decide_config(target.clone(), config))
+}
+
+fn wishes(config: &Config) -> Wishes {
+    Wishes {
+        packs: config.rules.packs.clone(),
+        overrides: config.rules.overrides.clone(),
+        observe: config.actions_mode == ActionsMode::Observe,
+        ..Wishes::default()
+    }
+}
+
 fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
     DecideConfig {
         target,
@@ -128,11 +145,11 @@ fn decide_config(target: Target, config: Option<&Config>) -> DecideConfig {
         unknown_after_s: config.map_or(DEFAULT_UNKNOWN_AFTER_S, |c| c.unknown_after_s),
         windows: config.map(|c| c.windows.clone()).unwrap_or_default(),
         route: config.map_or_else(Route::default, |c| c.route.clone()),
-        silences: Vec::new(),
-        inhibitions: Vec::new(),
-        escalations: Vec::new(),
-        flapping: Some(Flapping::default()),
-        tell_lowered: false,
+        silences: config.map(|c| c.silences.clone()).unwrap_or_default(),
+        inhibitions: config.map(|c| c.inhibitions.clone()).unwrap_or_default(),
+        escalations: config.map(|c| c.escalations.clone()).unwrap_or_default(),
+        flapping: config.map_or_else(|| Some(Flapping::default()), |c| c.flapping),
+        tell_lowered: config.is_some_and(|c| c.tell_lowered),
         channels: config.map(|c| c.channels.iter().map(|(name, channel)| (name.clone(), channel.policy())).collect()).unwrap_or_default(),
     }
 }
@@ -152,12 +169,7 @@ pub async fn watch_of_config(target: &TargetConfig, config: &Config, env: &Env) 
             config::Databases::Only(names) => Databases::Only(names.clone()),
         },
         budget: budget(&target.budget, config.schedule.every_or_default_s()),
-        wishes: Wishes {
-            packs: config.rules.packs.clone(),
-            overrides: config.rules.overrides.clone(),
-            observe: config.actions_mode == ActionsMode::Observe,
-            ..Wishes::default()
-        },
+        wishes: wishes(config),
         decide: decide_config(target.target.clone(), Some(config)),
         all_due: false,
         statement_text: config.history.statement_text,
@@ -259,6 +271,7 @@ pub async fn house(
         channels,
         watches,
         announced: Notify::new(),
+        status_file: config::state_dir(Some(config), env).ok().map(|dir| status::path_in(&dir)),
         spread: config.schedule.spread,
         keep_s: config.history.keep_s,
         max_bytes: config.history.max_bytes,

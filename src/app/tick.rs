@@ -12,7 +12,7 @@ use super::house::{House, Watch};
 use super::privacy;
 use super::turn::{Basis, turn};
 use crate::collect::{Kept, SweepRequest, sweep};
-use crate::model::{Book, Decision, Frame, RuleOutcome, Snapshot};
+use crate::model::{Book, DecideConfig, Decision, Frame, RuleOutcome, Snapshot};
 use crate::store::{Store, StoreError, TickCommit};
 
 /// What a tick came to.
@@ -70,7 +70,7 @@ pub async fn tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<TickD
 }
 
 /// Takes the lease, from a dead owner too: a service that was killed must not keep the one that replaces it waiting.
-fn take_lease(store: &mut Store, target: &str, owner: &str, now: DateTime<Utc>, ttl_s: u64) -> Result<(), StoreError> {
+pub(super) fn take_lease(store: &mut Store, target: &str, owner: &str, now: DateTime<Utc>, ttl_s: u64) -> Result<(), StoreError> {
     match store.acquire_lease(target, owner, now, ttl_s) {
         Err(StoreError::LeaseHeld { owner: other, .. }) if is_dead(&other) => {
             store.release_lease(target, &other)?;
@@ -83,7 +83,7 @@ fn take_lease(store: &mut Store, target: &str, owner: &str, now: DateTime<Utc>, 
 /// Whether the process of an owner (`<pid>-<start>`) is gone from this machine. Where that cannot be told it lives. A store
 /// is one file of one machine; should the owner live on in another process namespace, its commit is refused and it
 /// begins anew.
-fn is_dead(owner: &str) -> bool {
+pub(super) fn is_dead(owner: &str) -> bool {
     let pid = owner.split('-').next().and_then(|pid| pid.parse::<u32>().ok());
     let processes = std::path::Path::new("/proc/self");
     pid.is_some_and(|pid| processes.exists() && !processes.with_file_name(pid.to_string()).exists())
@@ -100,7 +100,7 @@ fn decide_and_commit(house: &House, watch: &Watch, snapshot: &Arc<Snapshot>) -> 
     let windows = house.rules.windows();
     let basis = {
         let store = house.store.lock();
-        basis(&store, snapshot.clone(), store.book(name)?, &windows)?
+        basis(&store, snapshot.clone(), book(&store, &watch.decide)?, &windows)?
     };
     let (outcomes, decision) = turn(&basis, &house.rules, &watch.wishes, &watch.decide);
     let id = house.store.lock().commit(&TickCommit {
@@ -113,6 +113,19 @@ fn decide_and_commit(house: &House, watch: &Watch, snapshot: &Arc<Snapshot>) -> 
         base_version: basis.book.version,
     })?;
     Ok(TickDone { id, basis, outcomes, decision })
+}
+
+/// The book of the config's target, with the alerts of other targets that may inhibit its own.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn book(store: &Store, config: &DecideConfig) -> Result<Book, StoreError> {
+    let mut book = store.book(&config.target.name)?;
+    if !config.inhibitions.is_empty() {
+        book.elsewhere = store.elsewhere(&config.target.name)?;
+        book.elsewhere.retain(|other| config.inhibitions.iter().any(|inhibition| inhibition.source.matches(&other.labels)));
+    }
+    Ok(book)
 }
 
 /// Gathers what a tick decides from: for each frame the reading before it, and the frames that windows ask for.
@@ -159,6 +172,22 @@ const EARLIER_S: u64 = 86_400;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Alert, Inhibition, Severity, Target};
+    use crate::store::testing::{alert, decision, snapshot, two_handles};
+
+    #[test]
+    fn a_book_has_of_other_targets_what_may_inhibit() {
+        let (_folder, mut store, _) = two_handles();
+        let critical = Alert { severity: Severity::Critical, ..alert("f1", "e1") };
+        store.commit_simply(&snapshot(0, &[]), &decision(&[critical, alert("f2", "e2")], &[])).unwrap();
+        let mut config = DecideConfig { target: Target { name: "replica".into(), ..Target::default() }, ..DecideConfig::default() };
+        assert_eq!(book(&store, &config).unwrap().elsewhere, []);
+        let matchers = |text: &str| text.parse().unwrap();
+        let (source, target) = (matchers("severity=critical,target=shop"), matchers("target=replica"));
+        config.inhibitions = vec![Inhibition { name: "primary is down".into(), source, target, equal: vec![] }];
+        let found: Vec<String> = book(&store, &config).unwrap().elsewhere.into_iter().map(|other| other.fingerprint.0).collect();
+        assert_eq!(found, ["f1"]);
+    }
 
     #[test]
     fn the_lease_of_a_dead_process_is_taken_and_that_of_a_living_one_is_not() {

@@ -5,14 +5,16 @@
 //! reads what people write. Cron expressions are deliberately absent: days and times say all that windows need.
 
 mod parse;
+mod wall;
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-pub use parse::{parse_days, parse_span, parse_time, parse_zone};
+pub use parse::{parse_days, parse_moment, parse_span, parse_time, parse_zone};
+pub use wall::Edge;
 
 /// A recurring time of the week.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +39,7 @@ impl Window {
     /// Whether a moment is inside; then also when that comes to an end.
     #[must_use]
     pub fn contains(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let wall = at.naive_utc().checked_add_offset(self.offset(at))?;
+        let wall = wall::shown(self.zone, at)?;
         // It lasts at most a day, so the one inside began today or yesterday.
         let date = [Some(wall.date()), wall.date().pred_opt()].into_iter().flatten().find(|date| self.on(*date, wall))?;
         self.pieces(date).into_iter().find(|(from, to)| *from <= at && at < *to).map(|(_, to)| to)
@@ -47,7 +49,7 @@ impl Window {
     /// two pieces; fewer than `n` when the calendar or the exceptions leave no more.
     #[must_use]
     pub fn next(&self, after: DateTime<Utc>, n: usize) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-        let Some(wall) = after.naive_utc().checked_add_offset(self.offset(after)) else { return Vec::new() };
+        let Some(wall) = wall::shown(self.zone, after) else { return Vec::new() };
         // One date a week is enough for any window; each exception and the dates that a zone left out cost one more.
         let horizon = n.saturating_add(self.except.len()).saturating_add(3).saturating_mul(7);
         let dates = wall.date().pred_opt().unwrap_or(wall.date()).iter_days().take(horizon);
@@ -80,10 +82,9 @@ impl Window {
     fn pieces(&self, date: NaiveDate) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let Some((start, end)) = self.walls(date) else { return Vec::new() };
         let mut pieces: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
-        for (since, till, offset) in self.offsets(start, end) {
-            let shift = TimeDelta::seconds(i64::from(offset.local_minus_utc()));
-            let from = (start - shift).and_utc().max(since);
-            let to = (end - shift).and_utc().min(till);
+        for (since, till, offset) in wall::stretches(self.zone, start, end) {
+            let from = wall::before(start, offset).max(since);
+            let to = wall::before(end, offset).min(till);
             match pieces.last_mut() {
                 Some(last) if from < to && last.1 == from => last.1 = to,
                 _ if from < to => pieces.push((from, to)),
@@ -91,29 +92,6 @@ impl Window {
             }
         }
         pieces
-    }
-
-    /// The stretches of constant offset around two wall times. No zone changes its offset twice within the three days.
-    fn offsets(&self, start: NaiveDateTime, end: NaiveDateTime) -> Vec<(DateTime<Utc>, DateTime<Utc>, chrono::FixedOffset)> {
-        let (Some(first), Some(last)) = (start.checked_sub_signed(TimeDelta::hours(26)), end.checked_add_signed(TimeDelta::hours(26)))
-        else {
-            return Vec::new();
-        };
-        let (first, last) = (first.and_utc(), last.and_utc());
-        let (before, after) = (self.offset(first), self.offset(last));
-        if before == after {
-            return vec![(first, last, before)];
-        }
-        let (mut old, mut new) = (first, last);
-        while new - old > TimeDelta::seconds(1) {
-            let middle = old + TimeDelta::seconds((new - old).num_seconds() / 2);
-            if self.offset(middle) == before { old = middle } else { new = middle }
-        }
-        vec![(first, new, before), (new, last, after)]
-    }
-
-    fn offset(&self, at: DateTime<Utc>) -> chrono::FixedOffset {
-        self.zone.offset_from_utc_datetime(&at.naive_utc()).fix()
     }
 }
 
@@ -132,6 +110,8 @@ impl fmt::Display for Window {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {

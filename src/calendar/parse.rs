@@ -1,7 +1,9 @@
 //! What people write for days, times and zones. Every refusal says what would be right.
 
-use chrono::{NaiveTime, Weekday};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc, Weekday};
 use chrono_tz::{TZ_VARIANTS, Tz};
+
+use super::wall::{self, Edge};
 
 const DAYS: [(Weekday, &str); 7] = [
     (Weekday::Mon, "monday"),
@@ -117,6 +119,27 @@ pub fn parse_zone(text: &str) -> Result<Tz, String> {
     })
 }
 
+/// A moment: RFC 3339 (`2026-11-29T22:00:00+01:00`), or a local time (`2026-11-29 22:00`, or the date alone for its
+/// midnight) in `zone`. A local time that the zone skips is the first moment after the gap; of one that comes twice, a
+/// start is the first and an end the last.
+///
+/// # Errors
+/// When it is none, or a local time without a zone.
+pub fn parse_moment(text: &str, zone: Option<Tz>, edge: Edge) -> Result<DateTime<Utc>, String> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(moment.to_utc());
+    }
+    let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+    let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let date = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN));
+    let wall = time
+        .or_else(date)
+        .ok_or_else(|| format!("`{text}` is not a moment; write `2026-11-29T22:00:00Z`, or `2026-11-29 22:00` with a zone"))?;
+    let zone =
+        zone.ok_or_else(|| format!("`{text}` says no zone; add `zone: Europe/Paris`, or write `{}`", wall.format("%Y-%m-%dT%H:%M:%SZ")))?;
+    wall::moment(zone, wall, edge).ok_or_else(|| format!("`{text}` is beyond the calendar; write a year of this century"))
+}
+
 /// The zone nearest to what was written: by the whole name, or by the place alone.
 fn zone_hint(lower: &str) -> String {
     let place = lower.replace(' ', "_");
@@ -199,6 +222,35 @@ mod tests {
         let empty = "a window from `04:00` to `04:00` is empty; for the whole day write `00:00` to `24:00`";
         assert_eq!(parse_span("04:00", "04:00"), Err(empty.into()));
         assert_eq!(parse_span("24:00", "04:00"), Err("a window cannot start at `24:00`; write `00:00` on the next day".into()));
+    }
+
+    #[test]
+    fn a_moment_has_an_offset_or_a_zone() {
+        let paris = Some(Tz::Europe__Paris);
+        for (text, edge, moment) in [
+            ("2026-11-29T22:00:00Z", Edge::Start, "2026-11-29T22:00:00Z"),
+            ("2026-11-29T22:00:00+01:00", Edge::Start, "2026-11-29T21:00:00Z"),
+            ("2026-11-29 22:00", Edge::Start, "2026-11-29T21:00:00Z"),
+            ("2026-11-29T22:00:30", Edge::Start, "2026-11-29T21:00:30Z"),
+            ("2026-07-01", Edge::End, "2026-06-30T22:00:00Z"),
+            // 02:00 is followed by 03:00 (01:00Z): both edges are there.
+            ("2026-03-29 02:30", Edge::Start, "2026-03-29T01:00:00Z"),
+            ("2026-03-29 02:30", Edge::End, "2026-03-29T01:00:00Z"),
+            // 03:00 is followed by 02:00 (01:00Z): the span between them holds both passes.
+            ("2026-10-25 02:30", Edge::Start, "2026-10-25T00:30:00Z"),
+            ("2026-10-25 02:30", Edge::End, "2026-10-25T01:30:00Z"),
+        ] {
+            assert_eq!(parse_moment(text, paris, edge).map(|at| at.format("%FT%TZ").to_string()), Ok(moment.into()), "{text}");
+        }
+        assert_eq!(
+            parse_moment("2026-11-29 22:00", None, Edge::Start),
+            Err("`2026-11-29 22:00` says no zone; add `zone: Europe/Paris`, or write `2026-11-29T22:00:00Z`".into())
+        );
+        for text in ["tomorrow", "", "2026-02-30", "2026-11-29 25:00", "29.11.2026"] {
+            assert!(parse_moment(text, paris, Edge::Start).unwrap_err().contains("is not a moment; "), "{text}");
+        }
+        let edge = "+262142-12-31 23:00";
+        assert!(parse_moment(edge, paris, Edge::Start).is_err(), "the end of the calendar");
     }
 
     #[test]

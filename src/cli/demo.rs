@@ -19,7 +19,7 @@ use crate::app::oneshot::{self, OneShot};
 use crate::app::plugins::Plugins;
 use crate::app::report::{Earlier, Report};
 use crate::app::setup::{self, Rules};
-use crate::app::{service, tick};
+use crate::app::{delivery, tick};
 use crate::clock::Clock;
 use crate::collect::{Kept, Sample};
 use crate::deliver::Line;
@@ -120,7 +120,7 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
             cost.server_ms.round()
         );
         term::out(&format!("{}\n\n", styled(BOLD, &line)));
-        service::deliver(&house, Duration::from_secs(10)).await;
+        delivery::drain(&house, Duration::from_secs(10)).await;
         last = Some(done);
         if n < args.ticks {
             tokio::time::sleep(Duration::from_secs_f64(args.every)).await;
@@ -162,6 +162,7 @@ fn house(dsn: &str, folder: &Path, every_s: f64) -> anyhow::Result<House> {
         channels: BTreeMap::from([("console".to_string(), Line::plain(console(&terminal)?))]),
         watches: vec![watch(dsn, every_s)?],
         announced: Notify::new(),
+        status_file: None,
         spread: false,
         keep_s: 3_600,
         max_bytes: 1 << 30,

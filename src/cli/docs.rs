@@ -8,7 +8,8 @@ use clap::CommandFactory;
 
 use crate::app::plugins::Plugins;
 use crate::app::setup;
-use crate::deliver::channels;
+use crate::deliver::card::Card;
+use crate::deliver::{channels, template};
 use crate::model::action::{KINDS, ParamKind};
 use crate::model::{FrameDef, MissingReason, RuleMeta, Sensitivity, SettingValue};
 use crate::rules::rhai::functions::FUNCTIONS;
@@ -142,7 +143,22 @@ fn channels_page() -> String {
     for k in channels::KINDS {
         line(&mut text, &format!("\n## {}\n\n{}\n\n```yaml\n{}\n```", k.name, k.doc, k.example.trim_end()));
     }
+    templates(&mut text);
     text
+}
+
+fn templates(text: &mut String) {
+    text.push_str("\n## Templates\n\nChannels that people read word a notice as you like: `templates: {title: .., body: ..}`, each a text or `{file: ..}`, in the language of Jinja. ");
+    text.push_str("`title` is one line of plain text, `body` is in the receiver's own markup. Where a message tells of several notices, each is made by itself. ");
+    text.push_str("What a template writes out is always escaped for the receiver, so that no name from a database is obeyed. ");
+    text.push_str("`config check` tries every template; one that fails later is told in the usual words, with the reason.\n\n| name | what it is |\n|---|---|\n");
+    for (name, doc) in Card::FIELDS {
+        line(text, &format!("| `{name}` | {doc} |"));
+    }
+    text.push_str("\n| filter | what it makes |\n|---|---|\n");
+    for (name, doc) in template::FILTERS {
+        line(text, &format!("| `{name}` | {} |", doc.replace('|', "\\|")));
+    }
 }
 
 fn cli() -> String {

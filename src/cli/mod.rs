@@ -11,13 +11,16 @@ mod config;
 mod demo;
 mod docs;
 mod doctor;
+mod explain;
 mod frames;
+mod notify;
 mod plugin;
 mod progress;
 mod replay;
 mod rules;
 mod run;
 mod shared;
+mod silence;
 mod table;
 pub mod term;
 
@@ -45,6 +48,9 @@ enum Command {
     Doctor(doctor::Args),
     Demo(demo::Args),
     Alerts(alerts::Args),
+    Explain(explain::Args),
+    Silence(silence::Args),
+    Notify(notify::Args),
     Rules(rules::Args),
     Frames(frames::Args),
     Plugin(plugin::Args),
@@ -69,6 +75,9 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Alerts(args) => alerts::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Silence(args) => silence::run(&args),
+        Command::Notify(args) => notify::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Frames(args) => frames::run(&args),
         Command::Plugin(args) => plugin::run(&args),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::term;
 use crate::app::house::Watch;
@@ -11,10 +12,11 @@ use crate::app::plugins::{self, Plugins};
 use crate::app::setup::{self, Rules};
 use crate::config::{self, Config};
 use crate::env::Env;
-use crate::model::Evidence;
+use crate::model::{Evidence, Matchers};
 use crate::plugin::Compiler;
 use crate::problem::{Level, Problem};
 use crate::store::Store;
+use crate::text::safe;
 
 /// An error with its causes, for a person.
 pub fn explain(error: &anyhow::Error) -> String {
@@ -24,6 +26,46 @@ pub fn explain(error: &anyhow::Error) -> String {
 /// `1 rule`, `2 rules`.
 pub fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// A span on the command line, in seconds: `30m`, `2h`, `7d`.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    use pgsteward_helpers::{Dimension, parse_quantity};
+    match parse_quantity(text) {
+        Ok(q) if q.dimension == Dimension::Seconds && (1.0..=4e9).contains(&q.value) => Ok(q.value as u64),
+        Ok(_) => Err("a span with its unit, such as `30m`, `2h` or `7d`".into()),
+        Err(reason) => Err(reason.to_string()),
+    }
+}
+
+/// A time on the command line: RFC 3339, or `2026-11-24 18:00` in UTC.
+pub fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let plain = text.trim_end_matches('Z').replace('T', " ");
+    let known = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(&plain, form).ok());
+    known.map(|time| time.and_utc()).ok_or_else(|| "a time such as `2026-11-24 18:00` (UTC) or `2026-11-24T18:00:00+01:00`".into())
+}
+
+/// Who sits here: `$USER@host`.
+pub fn author(env: &Env) -> String {
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| env.get(name)).unwrap_or_else(|| "somebody".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if host.trim().is_empty() { user } else { format!("{user}@{}", host.trim()) }
+}
+
+/// Conditions given as several words: `tier=prod 'severity>=warning'`, or one list of them.
+pub fn matchers(texts: &[String]) -> anyhow::Result<Matchers> {
+    let read = |text: &String| text.parse::<Matchers>().map_err(|problem| anyhow::anyhow!("`{}` cannot be read: {problem}", safe(text)));
+    let lists: Vec<Matchers> = texts.iter().map(read).collect::<anyhow::Result<_>>()?;
+    Ok(Matchers(lists.into_iter().flat_map(|Matchers(list)| list).collect()))
+}
+
+/// A time as pages show it: the hour alone on the same day, else with its date.
+pub fn clock(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let form = if at.date_naive() == now.date_naive() { "%TZ" } else { "%F %TZ" };
+    at.format(form).to_string()
 }
 
 /// Facts beside their limits, a line each.
@@ -129,6 +171,23 @@ impl TargetArgs {
     }
 }
 
+/// The store of a service on this machine, to read from.
+pub fn read_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Store> {
+    existing_store(config, env)?.context(NO_STORE)
+}
+
+/// The store of a service on this machine, for the short writes that may happen beside it.
+pub fn written_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Store> {
+    let dir = config::state_dir(config, env).context("the state folder cannot be used")?;
+    let path = setup::store_path(&dir);
+    if !path.exists() {
+        bail!(NO_STORE);
+    }
+    Store::open(&path).with_context(|| format!("the store `{}` cannot be written", path.display()))
+}
+
+const NO_STORE: &str = "there is no store yet: `pgsteward run` makes one";
+
 /// The store of a service on this machine, if there is one.
 pub fn existing_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Option<Store>> {
     let Ok(dir) = config::state_dir(config, env) else { return Ok(None) };
@@ -137,4 +196,28 @@ pub fn existing_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Opti
         return Ok(None);
     }
     Ok(Some(Store::open_read_only(&path).with_context(|| format!("the store `{}` cannot be read", path.display()))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_unless_they_say_otherwise() {
+        let six = "2026-11-24T18:00:00Z".parse().unwrap();
+        for text in ["2026-11-24 18:00", "2026-11-24T18:00:00Z", "2026-11-24T18:00Z", "2026-11-24T19:00:00+01:00"] {
+            assert_eq!(time(text), Ok(six), "{text}");
+        }
+        for text in ["", "18:00", "tomorrow", "2026-13-01 00:00"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_need_a_unit() {
+        assert_eq!([seconds("30m"), seconds("7d")], [Ok(1_800), Ok(604_800)]);
+        for text in ["30", "0s", "-1h", "5MB", "1e99d", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 }

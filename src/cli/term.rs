@@ -114,6 +114,15 @@ pub fn bar(share: f64, cells: usize) -> String {
     format!("{}{part}{}", "█".repeat(full), "░".repeat(cells.saturating_sub(used)))
 }
 
+/// Values as a line of small bars, lowest to highest.
+#[must_use]
+pub fn spark(values: &[f64]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+    let height = |value: &f64| if high > low { ((value - low) / (high - low) * 7.0).round() as usize } else { 0 };
+    values.iter().filter_map(|value| BARS.get(height(value))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +133,13 @@ mod tests {
         assert_eq!(bar(0.5, 4), "██░░");
         assert_eq!(bar(0.53, 4), "██▏░");
         assert_eq!(bar(7.0, 4), "████");
+    }
+
+    #[test]
+    fn a_line_of_small_bars_spans_from_the_lowest_to_the_highest() {
+        assert_eq!(spark(&[1.0, 2.0, 4.0, 8.0]), "▁▂▄█");
+        assert_eq!(spark(&[3.0, 3.0]), "▁▁", "it stands still");
+        assert_eq!(spark(&[]), "");
     }
 
     #[test]

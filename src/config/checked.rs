@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::plugins::PluginsConfig;
 use crate::deliver::channels::{ChannelSettings, Rate};
-use crate::model::{ChannelPolicy, MaintenanceWindow, Route, RuleOverride, Severity, Target};
+use crate::model::{ChannelPolicy, Escalation, Flapping, Inhibition, MaintenanceWindow, Route, RuleOverride, Severity, Silence, Target};
 use crate::problem::{Mark, Problem};
 use crate::secret::Secret;
 
@@ -32,6 +32,18 @@ pub struct Config {
     pub unknown_after_s: u64,
     /// Maintenance windows.
     pub windows: Vec<MaintenanceWindow>,
+    /// Silences that were planned; those that people make in passing are in the store.
+    pub silences: Vec<Silence>,
+    /// Which alerts keep back which others.
+    pub inhibitions: Vec<Inhibition>,
+    /// Who else is told when an alert goes on; names unique.
+    pub escalations: Vec<Escalation>,
+    /// When an alert flaps; `None` never asks.
+    pub flapping: Option<Flapping>,
+    /// Whether channels are told when severity falls.
+    pub tell_lowered: bool,
+    /// The sign of life, if somebody wants it.
+    pub heartbeat: Option<Heartbeat>,
     /// Installed plugins: signatures, limits, grants.
     pub plugins: PluginsConfig,
     /// What is kept, and for how long.
@@ -101,6 +113,17 @@ impl ChannelConfig {
             severity_at_least: self.severity_at_least,
         }
     }
+}
+
+/// A sign of life at regular times: when it stays away, something is wrong with the watcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Who is told.
+    pub channel: String,
+    /// Seconds between two.
+    pub every_s: u64,
+    /// The name it goes by at the receiver.
+    pub name: String,
 }
 
 /// The values of `sslmode`, least strict first.

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use super::checked::{Config, RulesConfig};
 use super::desk::{Desk, entries, shown, tame};
 use super::source::{Content, Source, SourceFile, read};
-use super::{actions, alerts, channels, classic, history, mask, plugins, routes, rules, schedule, targets, windows};
+use super::{
+    actions, alerts, channels, classic, escalation, heartbeat, history, inhibit, mask, plugins, routes, rules, schedule, silences, targets,
+    windows,
+};
 use crate::env::Env;
 use crate::problem::{Level, Mark, Problem};
 use crate::yaml::{Node, Value, text_of};
@@ -24,12 +27,26 @@ pub struct Loaded {
 }
 
 /// Sections of the main file.
-const MAIN: [&str; 11] =
-    ["version", "state_dir", "include", "defaults", "schedule", "rules", "plugins", "routes", "alerts", "history", "actions"];
+const MAIN: [&str; 14] = [
+    "version",
+    "state_dir",
+    "include",
+    "defaults",
+    "schedule",
+    "rules",
+    "plugins",
+    "routes",
+    "alerts",
+    "inhibit",
+    "escalation",
+    "heartbeat",
+    "history",
+    "actions",
+];
 /// Sections of any file; what stands in several files is put together.
-const ANYWHERE: [&str; 3] = ["targets", "channels", "windows"];
+const ANYWHERE: [&str; 4] = ["targets", "channels", "windows", "silences"];
 /// Sections that a later version will have.
-const LATER: [&str; 4] = ["escalation", "inhibit", "serve", "heartbeat"];
+const LATER: [&str; 1] = ["serve"];
 
 /// Most problems that are shown.
 const MOST_PROBLEMS: usize = 200;
@@ -109,7 +126,7 @@ impl<'a> Part<'a> {
             fields.refuse("aggregation", "belongs to a file of classic rules; here it is `alerts: {dedup: 1h}`");
             fields.refuse("suppression", "belongs to a file of classic rules; here it is `windows`");
             for key in MAIN.into_iter().filter(|_| !main) {
-                fields.refuse(key, "stands in the main file only; an included one may hold targets, channels, windows or rules");
+                fields.refuse(key, "stands in the main file only; an included one may hold targets, channels, windows, silences or rules");
             }
             let keys = if main { MAIN.as_slice() } else { &[] };
             for key in keys.iter().copied().chain(ANYWHERE) {
@@ -156,6 +173,7 @@ fn config(desk: &mut Desk, files: &[SourceFile]) -> Config {
     for (file, node) in named("channels") {
         channels::read(desk, file, node, &mut channels, &mut names);
     }
+    channels::check_fallbacks(desk, &channels, &names);
     let known = routes::Known { channels: &names, targets: &targets };
     let route = main.read(desk, "routes", |desk, file, node| routes::read(desk, file, node, &known));
     let route = route.unwrap_or_else(|| routes::without(desk, files.first(), &mut channels, &names));
@@ -163,6 +181,13 @@ fn config(desk: &mut Desk, files: &[SourceFile]) -> Config {
     for (file, node) in named("windows") {
         windows::read(desk, file, node, &targets, &mut windows);
     }
+    let mut silences = Vec::new();
+    for (file, node) in named("silences") {
+        silences::read(desk, file, node, &targets, &mut silences);
+    }
+    let inhibitions = main.read(desk, "inhibit", |desk, file, node| inhibit::read(desk, file, node, &targets)).unwrap_or_default();
+    let escalations = main.read(desk, "escalation", |desk, file, node| escalation::read(desk, file, node, &known)).unwrap_or_default();
+    let heartbeat = main.read(desk, "heartbeat", |desk, file, node| heartbeat::read(desk, file, node, &names)).flatten();
     let rules = main.read(desk, "rules", |desk, file, node| rules::read(desk, file, node, &targets));
     let (packs, overrides) = rules.unwrap_or_else(|| (rules::packs_beside(files.first()), Vec::new()));
     let schedule = main.read(desk, "schedule", schedule::read).unwrap_or_default();
@@ -172,6 +197,8 @@ fn config(desk: &mut Desk, files: &[SourceFile]) -> Config {
         state_dir: main.read(desk, "state_dir", |desk, file, node| path(desk, file, "state_dir", node)).flatten(),
         dedup_s: alerts.dedup.unwrap_or(Some(classic_dedup_s.unwrap_or(alerts::DEDUP_S))),
         unknown_after_s: alerts.unknown_after_s.unwrap_or_else(|| (3 * schedule.every_or_default_s()).max(600)),
+        flapping: alerts.flapping,
+        tell_lowered: alerts.tell_lowered,
         rules: RulesConfig { packs, files: rule_files(files), overrides },
         plugins: main.read(desk, "plugins", plugins::read).unwrap_or_default(),
         history: main.read(desk, "history", history::read).unwrap_or_default(),
@@ -182,6 +209,10 @@ fn config(desk: &mut Desk, files: &[SourceFile]) -> Config {
         channels,
         route,
         windows,
+        silences,
+        inhibitions,
+        escalations,
+        heartbeat,
     }
 }
 

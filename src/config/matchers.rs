@@ -11,11 +11,11 @@ use super::source::SourceFile;
 use crate::model::{Matcher, Matchers, Severity, Tier};
 use crate::yaml::{Node, Value, text_of};
 
-/// Reads `match`.
-pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConfig]) -> Matchers {
+/// Reads the matchers of a key, most often `match`.
+pub(super) fn read(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node, targets: &[TargetConfig]) -> Matchers {
     let mut matchers = Matchers::default();
     let Value::Map(entries) = &node.value else {
-        let message = format!("`match` must be a map, this is {}", node.value.kind());
+        let message = format!("`{key}` must be a map, this is {}", node.value.kind());
         desk.error_hint(file, node, message, "{severity: critical, tier: [prod, stage]}");
         return matchers;
     };

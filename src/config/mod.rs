@@ -13,8 +13,11 @@ mod checked;
 mod classic;
 mod desk;
 mod dsn;
+mod escalation;
 mod example;
+mod heartbeat;
 mod history;
+mod inhibit;
 mod load;
 mod mask;
 mod matchers;
@@ -24,6 +27,7 @@ mod plugins;
 mod routes;
 mod rules;
 mod schedule;
+mod silences;
 mod source;
 mod state_dir;
 mod targets;
@@ -31,8 +35,8 @@ mod windows;
 
 pub use alerts::DEDUP_S;
 pub use checked::{
-    ActionsMode, Budget, ChannelConfig, Config, Databases, History, Place, Places, RulesConfig, SSLMODES, Schedule, StatementText,
-    TargetConfig,
+    ActionsMode, Budget, ChannelConfig, Config, Databases, Heartbeat, History, Place, Places, RulesConfig, SSLMODES, Schedule,
+    StatementText, TargetConfig,
 };
 pub use example::EXAMPLE;
 pub use load::{Loaded, check, load};

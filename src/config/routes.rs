@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::channels::console;
+use super::channels::{console, named};
 use super::checked::{ChannelConfig, TargetConfig};
-use super::desk::{Desk, choose, shown};
+use super::desk::Desk;
 use super::matchers;
 use super::source::SourceFile;
 use crate::model::Route;
 use crate::problem::Problem;
-use crate::yaml::{Fields, Node, text_of};
+use crate::yaml::{Fields, Node};
 
 /// Deepest tree; more is a mistake, not a plan.
 const MAX_DEPTH: usize = 16;
@@ -22,12 +22,19 @@ pub(super) struct Known<'a> {
     pub targets: &'a [TargetConfig],
 }
 
+/// What a route must know of those above it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Above {
+    depth: usize,
+    grouped: bool,
+}
+
 /// Reads the whole tree.
 pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, known: &Known<'_>) -> Route {
     let Some(mut fields) = desk.open(file, node, "`routes`") else { return Route::default() };
     fields.refuse("match", "does not stand at the top: what no child matches comes here");
     fields.refuse("go_on", "does not stand at the top: there is nothing beside it");
-    let route = inner(desk, file, &mut fields, known, 0);
+    let route = inner(desk, file, &mut fields, known, Above::default());
     if desk.finish(fields) && route.channels.is_empty() {
         desk.error_hint(file, node, "the root of `routes` names no channel", "add `channel: NAME`: it takes what no child matches");
     }
@@ -53,43 +60,42 @@ pub(super) fn without(
     Route { channels: vec![name.into()], ..Route::default() }
 }
 
-fn child(desk: &mut Desk, file: &SourceFile, node: &Node, known: &Known<'_>, depth: usize) -> Option<Route> {
+fn child(desk: &mut Desk, file: &SourceFile, node: &Node, known: &Known<'_>, above: Above) -> Option<Route> {
     let mut fields = desk.open(file, node, "a route")?;
     fields.refuse("continue", "is called `go_on` here");
-    let matchers = fields.node("match").map(|node| matchers::read(desk, file, node, known.targets)).unwrap_or_default();
+    let matchers = fields.node("match").map(|node| matchers::read(desk, file, "match", node, known.targets)).unwrap_or_default();
     let go_on = fields.flag("go_on").unwrap_or(false);
     if matchers.0.is_empty() {
         desk.warn(file, node, "this route matches everything", "add `match`, or move its channel to the parent");
     }
-    let route = Route { matchers, go_on, ..inner(desk, file, &mut fields, known, depth) };
+    let route = Route { matchers, go_on, ..inner(desk, file, &mut fields, known, above) };
     desk.finish(fields);
     Some(route)
 }
 
-fn inner(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>, known: &Known<'_>, depth: usize) -> Route {
-    for key in ["group_by", "wait"] {
-        fields.refuse(key, "is not in this version yet: every alert is told by itself, at once");
-    }
-    let mut channels = Vec::new();
-    for node in fields.list("channel").unwrap_or_default() {
-        let name = text_of(node).unwrap_or_default();
-        if known.channels.contains(&name) {
-            channels.push(name);
-        } else {
-            let hint = choose(known.channels.iter().map(String::as_str), &name);
-            desk.error_hint(file, node, format!("there is no channel {}", shown(node)), hint);
-            // It was named all the same: no second problem about a missing channel.
-            channels.push(name);
-        }
-    }
+fn inner(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>, known: &Known<'_>, above: Above) -> Route {
+    let channels = named(desk, file, fields.list("channel").unwrap_or_default(), known.channels);
     let repeat_s = fields.node("repeat").and_then(|node| desk.seconds(file, "repeat", node, 60..=366 * 86_400));
+    let group_by = fields.texts("group_by");
+    let here = Above { depth: above.depth + 1, grouped: above.grouped || group_by.is_some() };
+    let wait_s = timer(desk, file, fields, "wait", here.grouped);
+    let interval_s = timer(desk, file, fields, "interval", here.grouped);
     let mut routes = Vec::new();
     for node in fields.list("routes").unwrap_or_default() {
-        if depth + 1 > MAX_DEPTH {
+        if here.depth > MAX_DEPTH {
             desk.error(file, node, format!("routes are nested deeper than {MAX_DEPTH}"));
             break;
         }
-        routes.extend(child(desk, file, node, known, depth + 1));
+        routes.extend(child(desk, file, node, known, here));
     }
-    Route { channels, repeat_s, routes, ..Route::default() }
+    Route { channels, repeat_s, group_by, wait_s, interval_s, routes, ..Route::default() }
+}
+
+/// How long a group waits. Without groups every alert is told by itself and at once, so there is nothing to wait for.
+fn timer(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>, key: &'static str, grouped: bool) -> Option<u64> {
+    let node = fields.node(key)?;
+    if !grouped {
+        desk.warn(file, node, format!("`{key}` does nothing without `group_by`"), "add `group_by: [cluster, rule]` here or above");
+    }
+    desk.seconds(file, key, node, 0..=86_400)
 }

@@ -66,7 +66,7 @@ fn packs(desk: &mut Desk, file: &SourceFile, list: &[Node]) -> BTreeSet<String> 
 fn change(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConfig]) -> Option<RuleOverride> {
     let mut fields = desk.open(file, node, "an override")?;
     let change = RuleOverride {
-        matchers: fields.node("match").map(|node| matchers::read(desk, file, node, targets)).unwrap_or_default(),
+        matchers: fields.node("match").map(|node| matchers::read(desk, file, "match", node, targets)).unwrap_or_default(),
         rule: fields.text("rule"),
         enabled: fields.flag("enabled"),
         settings: fields.map("settings").map(|entries| settings(desk, file, entries)).unwrap_or_default(),

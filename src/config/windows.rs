@@ -1,13 +1,13 @@
 //! `windows`: when notices are kept back.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::checked::TargetConfig;
 use super::desk::{Desk, entries};
 use super::matchers;
 use super::source::SourceFile;
-use crate::calendar::{Window, parse_days, parse_span, parse_zone};
+use crate::calendar::{Edge, Window, parse_days, parse_moment, parse_span, parse_zone};
 use crate::model::MaintenanceWindow;
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, text_of};
@@ -27,7 +27,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, section: &Node, targets: 
     for node in entries(section) {
         let Some(mut fields) = desk.open(file, node, "a window") else { continue };
         let name = fields.required("name").and_then(text_of);
-        let matchers = fields.node("match").map(|node| matchers::read(desk, file, node, targets)).unwrap_or_default();
+        let matchers = fields.node("match").map(|node| matchers::read(desk, file, "match", node, targets)).unwrap_or_default();
         let zone = fields.required("zone").and_then(|node| zone(desk, file, node));
         let window = window(desk, file, &mut fields, &KEYS, zone);
         desk.finish(fields);
@@ -68,6 +68,11 @@ pub(super) fn window(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>
     let (start_node, start, end) = (start?, text_of(start?)?, text_of(end?)?);
     let (start, end, all_day) = parse_span(&start, &end).map_err(|reason| desk.push(split(file, start_node, &reason))).ok()?;
     Some(Window { days: days.unwrap_or_default(), start, end, all_day, zone: zone?, except })
+}
+
+/// Reads a moment; without an offset it is local time in `zone`.
+pub(super) fn moment(desk: &mut Desk, file: &SourceFile, node: &Node, zone: Option<Tz>, edge: Edge) -> Option<DateTime<Utc>> {
+    parse_moment(&text_of(node).unwrap_or_default(), zone, edge).map_err(|reason| desk.push(split(file, node, &reason))).ok()
 }
 
 /// Reads a zone.

@@ -2,20 +2,26 @@
 //!
 //! `drain` gives each channel its `turn`: lease, send under a timeout, finish. `packet` gathers rows to messages, `rate` and
 //! `circuit` say what a channel may be given now, `retry` what becomes of a row: the one retry engine. A channel only sends
-//! and classes its errors; it never loops, never retries. `render` makes every text safe that a database, script or config
-//! wrote. At least once: a crash between send and finish sends the same key again.
+//! and classes its errors; it never loops, never retries. `render` and `card` make every text safe that a database, script or
+//! config wrote; `story` says for chats what a message says, `escape` and `template` how. At least once: a crash between send
+//! and finish sends the same key again.
 //!
 //! Deliberately absent: groups and whom to tell, which `alert` decides before a row exists.
 
+pub mod card;
 pub mod channels;
 pub mod circuit;
 mod drain;
+pub mod escape;
+pub mod http;
+pub mod labelled;
 mod packet;
 pub mod plot;
-pub mod http;
 pub mod rate;
 pub mod render;
 pub mod retry;
+pub mod story;
+pub mod template;
 #[cfg(test)]
 mod testing;
 pub mod trend;

@@ -8,9 +8,10 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use textwrap::{Options, WordSplitter, wrap};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::{ActionRequest, Evidence, Labels, Notice, NoticeKind, Severity};
+use super::card::{Card, DRILL};
+use crate::model::{ActionRequest, Evidence, Labels, Link, Notice, NoticeKind, Severity};
 use crate::text::safe;
 
 /// Characters of a detail that a terminal is shown.
@@ -27,6 +28,20 @@ pub fn cut(text: &str, max: usize) -> Cow<'_, str> {
         None => Cow::Borrowed(text),
         Some((at, _)) => Cow::Owned(format!("{} .. ({} characters more)", &text[..at], text[at..].chars().count())),
     }
+}
+
+/// At most `max` characters in all, with `..` where something is cut off. No letter is parted from its accents.
+#[must_use]
+pub fn clip(text: &str, max: usize) -> Cow<'_, str> {
+    if text.char_indices().nth(max).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let room = text.char_indices().nth(max.saturating_sub(2)).map_or(0, |(at, _)| at);
+    // What stands at the cut belongs to the letter before it when it takes no column of its own.
+    let hangs = |at: usize| text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(|c| c.width() == Some(0));
+    let before = |at: usize| text.get(..at).and_then(|kept| kept.char_indices().next_back()).map_or(0, |(at, _)| at);
+    let end = std::iter::successors(Some(room), |at| (*at > 0 && hangs(*at)).then(|| before(*at))).last().unwrap_or(room);
+    Cow::Owned(format!("{}..", text.get(..end).unwrap_or_default()))
 }
 
 /// How a terminal is written to.
@@ -55,9 +70,7 @@ pub fn console(notice: &Notice, key: &str, look: Look) -> String {
             block.text("See", &cut(line, LINE_CHARS));
         }
     }
-    if let Some(during) = &notice.began_during {
-        block.text("Note", &format!("it began during {during}, in which nobody was told"));
-    }
+    Card::of(notice).notes().iter().for_each(|note| block.text("Note", note));
     block.text("Key", key);
     out
 }
@@ -83,7 +96,8 @@ fn heading(notice: &Notice, look: Look) -> String {
     }
     parts.retain(|part| !part.is_empty());
     parts.push(notice.at.format("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let rest = safe(&cut(&parts.join("  "), LINE_CHARS));
+    let drill = if notice.drill { DRILL } else { "" };
+    let rest = safe(&cut(&format!("{drill}{}", parts.join("  ")), LINE_CHARS));
     let lines = wrap(&rest, options(look.width, 10));
     format!("{style}{word:<8}{style:#}  {}\n", lines.join("\n          "))
 }
@@ -174,6 +188,13 @@ pub fn json_line(notice: &Notice, key: &str) -> Result<String, serde_json::Error
         active_at: notice.active_at,
         fingerprint: &notice.fingerprint.0,
         episode: &notice.episode,
+        category: &notice.category,
+        cluster: notice.cluster.as_deref(),
+        links: &notice.links,
+        reason: &notice.reason,
+        acked: notice.acked.as_deref(),
+        fallback_of: notice.fallback_of.as_deref(),
+        drill: notice.drill,
     };
     Ok(json_safe(&serde_json::to_string(&line)?))
 }
@@ -217,6 +238,13 @@ struct Line<'a> {
     active_at: chrono::DateTime<chrono::Utc>,
     fingerprint: &'a str,
     episode: &'a str,
+    category: &'a str,
+    cluster: Option<&'a str>,
+    links: &'a [Link],
+    reason: &'a str,
+    acked: Option<&'a str>,
+    fallback_of: Option<&'a str>,
+    drill: bool,
 }
 
 #[derive(Serialize)]
@@ -275,6 +303,15 @@ mod tests {
     fn what_is_cut_off_is_counted() {
         assert_eq!(cut("äöü", 3), "äöü");
         assert_eq!(cut("äöüß", 3), "äöü .. (1 characters more)");
+    }
+
+    #[test]
+    fn what_is_clipped_fits_and_keeps_letters_whole() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüßx", 4), "äö..");
+        assert_eq!(clip("abe\u{301}\u{323}fgh", 6), "ab..", "the cut would part e from its marks");
+        assert_eq!(clip("ab\u{1f600}\u{1f600}\u{1f600}", 4), "ab..");
+        assert_eq!((clip("", 0), clip("\u{301}\u{301}\u{301}\u{301}", 3)), ("".into(), "..".into()));
     }
 
     proptest! {

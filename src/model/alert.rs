@@ -86,7 +86,8 @@ pub struct Alert {
     pub fired_at: Option<DateTime<Utc>>,
     /// When the finding went away.
     pub recovering_at: Option<DateTime<Utc>>,
-    /// When the rule last came to an end and saw it.
+    /// When the rule last came to an end and saw it, written down when it no longer does: while the alert fires and is not
+    /// held, that is when the rule last came to an end (`RuleHealth::last_ok`).
     pub seen_at: DateTime<Utc>,
     /// Why its state is held now, if it is.
     pub held: Option<String>,
@@ -118,6 +119,9 @@ pub struct Alert {
     /// How far its escalation is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalated: Option<Escalated>,
+    /// When the acknowledgement was made that channels were told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_told: Option<DateTime<Utc>>,
 }
 
 impl Alert {
@@ -144,6 +148,9 @@ pub struct Flap {
     /// Since when it flaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
+    /// Its rule; only where no alert says so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
 }
 
 impl Flap {

@@ -148,6 +148,11 @@ pub enum Reason {
     LastOfSilence,
     /// Its target is gone from the config.
     TargetRemoved,
+    /// The rule reported it more than once; the worst counts.
+    Duplicate {
+        /// How often.
+        count: usize,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -191,6 +196,7 @@ impl fmt::Display for Reason {
             Self::OutOfReach { action } => write!(f, "the rule's `action: {action}` does not reach this channel"),
             Self::EndsNotTold => write!(f, "the channel is not told of ends"),
             Self::LastOfSilence => write!(f, "the last alert that it kept back is over"),
+            Self::Duplicate { count } => write!(f, "reported {count} times; the worst counts"),
             Self::TargetRemoved => write!(f, "its target was removed from the config"),
         }
     }

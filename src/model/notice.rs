@@ -35,6 +35,20 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Firing,
+        Self::Raised,
+        Self::Repeat,
+        Self::Resolved,
+        Self::Lowered,
+        Self::Acknowledged,
+        Self::Escalated,
+        Self::Flapping,
+        Self::Settled,
+        Self::Heartbeat,
+    ];
+
     /// Whether it must not wait for others of its group.
     #[must_use]
     pub fn is_urgent(self) -> bool {

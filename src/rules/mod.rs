@@ -5,6 +5,7 @@
 //! `rhai`) into a `RuleSet`; `set` runs a tick through it; `unit` runs a rule's own tests through the same code.
 
 pub mod convert;
+mod facts;
 #[cfg(test)]
 mod fixtures;
 mod header;
@@ -23,10 +24,11 @@ pub mod threshold;
 pub mod unit;
 pub mod wasm;
 
+pub use facts::{Condition, Facts};
 pub use load::{Loaded, LoadedPlugin, load};
 pub use overrides::check_overrides;
 pub use rule::Rule;
-pub use set::{OWN_PACK, RuleSet, TickInput, settings_on};
+pub use set::{OWN_PACK, RuleSet, TickInput, set_by, settings_on};
 pub use shipped::shipped;
 pub use threshold::policy::ClassicPolicy;
 

@@ -1,6 +1,7 @@
 //! The seam that every engine implements.
 
-use crate::model::{Outcome, RuleInput, RuleMeta, Settings};
+use super::Facts;
+use crate::model::{Labels, Outcome, RuleInput, RuleMeta, Settings};
 
 /// One rule, compiled and checked.
 pub trait Rule: Send + Sync + std::fmt::Debug {
@@ -16,5 +17,11 @@ pub trait Rule: Send + Sync + std::fmt::Debug {
     /// Names the requirement that does not hold.
     fn check_settings(&self, _settings: &Settings) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What it makes of one subject, found or not. `None` when its engine cannot look at one subject by itself, or the
+    /// subject is not among the rows.
+    fn facts(&self, _input: &RuleInput, _subject: &Labels) -> Option<Facts> {
+        None
     }
 }

@@ -116,6 +116,19 @@ impl RuleSet {
         self.entries.iter().map(|(id, entry)| (id.clone(), entry.meta.hash.clone())).collect()
     }
 
+    /// One rule in one tick: how it ends, and what it is given, where it is evaluated at all.
+    ///
+    /// `None` when there is no such rule.
+    #[must_use]
+    pub fn judge(&self, id: &str, tick: &TickInput<'_>) -> Option<(RuleOutcome, Option<RuleInput>)> {
+        let entry = self.entries.get(id)?;
+        let subjects = Subjects::of(tick.book);
+        let overrides = matching(tick.overrides, &tick.snapshot.target);
+        let outcome = RuleOutcome { meta: entry.meta.clone(), outcome: evaluate(entry, tick, &overrides, &subjects) };
+        let settings = settings_of(entry.rule.as_ref(), &about(&overrides, id)).ok();
+        Some((outcome, settings.map(|settings| input(entry, tick, &subjects, settings))))
+    }
+
     /// One tick through all rules.
     #[must_use]
     pub fn evaluate(&self, tick: &TickInput<'_>) -> Vec<RuleOutcome> {
@@ -141,8 +154,13 @@ fn evaluate(entry: &Entry, tick: &TickInput<'_>, overrides: &[&RuleOverride], su
     if let Some(reason) = resting(&meta.hash, health, tick.every_s, tick.now) {
         return Outcome::Skipped(reason);
     }
-    let (firing, active) = subjects.of_rule(&meta.id);
-    let input = RuleInput {
+    let cap = mine.iter().find_map(|o| o.severity_at_most);
+    lower(applicable(run(entry.rule.as_ref(), &input(entry, tick, subjects, settings))), cap)
+}
+
+fn input(entry: &Entry, tick: &TickInput<'_>, subjects: &Subjects, settings: Settings) -> RuleInput {
+    let (firing, active) = subjects.of_rule(&entry.meta.id);
+    RuleInput {
         now: tick.now,
         snapshot: tick.snapshot.clone(),
         changes: tick.changes.clone(),
@@ -150,9 +168,7 @@ fn evaluate(entry: &Entry, tick: &TickInput<'_>, overrides: &[&RuleOverride], su
         firing,
         active,
         settings: Arc::new(settings),
-    };
-    let cap = mine.iter().find_map(|o| o.severity_at_most);
-    lower(applicable(run(entry.rule.as_ref(), &input)), cap)
+    }
 }
 
 /// A frame that does not apply to this server (a standby's on a primary) proves that its subjects do not exist: that is
@@ -228,6 +244,13 @@ pub(super) fn settings_of(rule: &dyn Rule, overrides: &[&RuleOverride]) -> Resul
 /// When a value is not legal, or legal values do not fit each other.
 pub fn settings_on(target: &Target, rule: &dyn Rule, overrides: &[RuleOverride]) -> Result<Settings, String> {
     settings_of(rule, &about(&matching(overrides, target), &rule.meta().id))
+}
+
+/// The override that a setting of a rule has its value from, and its number in the config's list, from 0.
+#[must_use]
+pub fn set_by<'a>(target: &Target, rule: &str, overrides: &'a [RuleOverride], setting: &str) -> Option<(usize, &'a RuleOverride)> {
+    let mine = about(&matching(overrides, target), rule).into_iter().find(|o| o.settings.contains_key(setting))?;
+    overrides.iter().enumerate().find(|(_, over)| std::ptr::eq(*over, mine))
 }
 
 /// Those of the overrides that are about a rule.

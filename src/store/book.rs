@@ -1,13 +1,14 @@
 //! The alert book of each target: living alerts, rule health, and what channels were told of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 
+use super::cache::{Known, Mark, ToldAll};
 use super::codec::{from_json, micros, time, to_json};
 use super::{Store, StoreError, TickCommit, ack, silence};
-use crate::model::{Alert, Book, Elsewhere, Few, Fingerprint, State, Told};
+use crate::model::{Alert, Book, Elsewhere, Fingerprint, Labels, State, Told};
 
 /// Alerts that a beginning of an id may mean; more only say that it is too short.
 const FEW: u32 = 10;
@@ -19,24 +20,24 @@ impl Store {
     /// When the store cannot be read.
     pub fn book(&self, target: &str) -> Result<Book, StoreError> {
         let view = self.read()?;
-        let sql = "SELECT version, rules, flaps, last_tick_at FROM target WHERE name = ?1";
-        let found = view
-            .query_row(sql, [target], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, Option<i64>>(3)?))
-            })
-            .optional()?;
-        let Some((version, rules, flaps, last_tick_at)) = found else {
+        let mut query = view.prepare_cached("SELECT version, last_tick_at FROM target WHERE name = ?1")?;
+        let found = query.query_row([target], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))).optional()?;
+        let Some((version, last_tick_at)) = found else {
             return Ok(Book { silences: silence::of_book(&view, None)?, ..Book::default() });
         };
+        let version = version.unsigned_abs();
+        let mut cache = self.cache.borrow_mut();
+        let known = cache.at(target, version, || read(&view, target))?;
+        refresh_told(&view, target, known)?;
         Ok(Book {
-            version: version.unsigned_abs(),
-            alerts: alerts(&view, Some(target))?.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect(),
-            rules: from_json("the rule health", &rules).unwrap_or_default(),
-            told: Arc::new(told(&view, target)?),
+            version,
+            alerts: known.alerts.clone(),
+            rules: known.rules.clone(),
+            told: known.told.clone(),
             acks: ack::of_book(&view, target)?,
             silences: silence::of_book(&view, last_tick_at.map(time))?,
             elsewhere: Vec::new(),
-            flaps: from_json("how subjects come and go", &flaps).unwrap_or_default(),
+            flaps: known.flaps.clone(),
         })
     }
 
@@ -47,12 +48,15 @@ impl Store {
     pub fn elsewhere(&self, target: &str) -> Result<Vec<Elsewhere>, StoreError> {
         let view = self.read()?;
         let clusters = clusters(&view)?;
-        let mut elsewhere = Vec::new();
-        for alert in alerts(&view, None)?.into_iter().filter(|alert| alert.target != target) {
-            if matches!(alert.state, State::Firing | State::Recovering) {
-                let labels = alert.flat_labels(clusters.get(&alert.target).map(String::as_str));
-                elsewhere.push(Elsewhere { fingerprint: alert.fingerprint, labels });
-            }
+        let mut query = view.prepare_cached("SELECT name, version FROM target WHERE name <> ?1 ORDER BY name")?;
+        let mut rows = query.query([target])?;
+        let (mut cache, mut elsewhere) = (self.cache.borrow_mut(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let (name, version): (String, i64) = (row.get(0)?, row.get(1)?);
+            let known = cache.at(&name, version.unsigned_abs(), || read(&view, &name))?;
+            let cluster = clusters.get(&name).map(String::as_str);
+            let live = known.alerts.values().filter(|alert| matches!(alert.state, State::Firing | State::Recovering));
+            elsewhere.extend(live.map(|alert| Elsewhere { fingerprint: alert.fingerprint.clone(), labels: alert.flat_labels(cluster) }));
         }
         Ok(elsewhere)
     }
@@ -93,7 +97,7 @@ pub(super) fn clusters(db: &Connection) -> Result<BTreeMap<String, String>, Stor
 }
 
 pub(super) fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
-    let mut query = db.prepare("SELECT body FROM alert WHERE ?1 IS NULL OR target = ?1 ORDER BY target, fingerprint")?;
+    let mut query = db.prepare_cached("SELECT body FROM alert WHERE ?1 IS NULL OR target = ?1 ORDER BY target, fingerprint")?;
     let mut rows = query.query([target])?;
     let mut alerts = Vec::new();
     while let Some(row) = rows.next()? {
@@ -102,20 +106,69 @@ pub(super) fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>
     Ok(alerts)
 }
 
+/// A book as it is stored, but for what was told.
+fn read(db: &Connection, target: &str) -> Result<Known, StoreError> {
+    let mut query = db.prepare_cached("SELECT rules, flaps FROM target WHERE name = ?1")?;
+    let (rules, flaps): (String, String) = query.query_row([target], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Alerts of one rule have the same labels: they are kept once.
+    let mut labels: HashMap<String, Labels> = HashMap::new();
+    let mut known = Known {
+        rules: from_json("the rule health", &rules).unwrap_or_default(),
+        flaps: from_json("how subjects come and go", &flaps).unwrap_or_default(),
+        ..Known::default()
+    };
+    for mut alert in alerts(db, Some(target))? {
+        match labels.get(&alert.rule) {
+            Some(same) if *same == alert.labels => alert.labels = same.clone(),
+            _ => drop(labels.insert(alert.rule.clone(), alert.labels.clone())),
+        }
+        known.alerts.insert(alert.fingerprint.clone(), Arc::new(alert));
+    }
+    Ok(known)
+}
+
+/// Brings what was told up to date: all of it, or where few alerts are concerned, those.
+fn refresh_told(db: &Connection, target: &str, known: &mut Known) -> Result<(), StoreError> {
+    let now = Mark::of(db)?;
+    let stale = std::mem::take(&mut known.stale);
+    if known.told_at != Some(now) || stale.len() * 4 > known.alerts.len() {
+        known.told_at = None;
+        known.told = Arc::new(told(db, target)?);
+        known.told_at = Some(now);
+    } else if !stale.is_empty() {
+        known.told_at = None;
+        let all = Arc::make_mut(&mut known.told);
+        for fingerprint in stale {
+            all.remove(&fingerprint);
+            read_told(db, OF_ALERT, params![target, fingerprint.0], all)?;
+        }
+        known.told_at = Some(now);
+    }
+    Ok(())
+}
+
 /// The latest notice of each living episode that a channel has, or will have; what was given up, collapsed or handed
 /// to another told it nothing.
-fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, Few<Told>>, StoreError> {
-    let mut query = db.prepare(
+fn told(db: &Connection, target: &str) -> Result<ToldAll, StoreError> {
+    let mut all = ToldAll::new();
+    read_told(db, OF_TARGET, params![target], &mut all)?;
+    Ok(all)
+}
+
+const OF_TARGET: &str = "alert.target = ?1";
+const OF_ALERT: &str = "alert.target = ?1 AND alert.fingerprint = ?2";
+
+fn read_told(db: &Connection, of: &str, params: impl Params, all: &mut ToldAll) -> Result<(), StoreError> {
+    let mut query = db.prepare_cached(&format!(
         "SELECT outbox.fingerprint, outbox.channel, outbox.episode, outbox.kind, outbox.severity, outbox.queued_at,
                 outbox.finished_at, max(outbox.id)
          FROM alert CROSS JOIN outbox ON outbox.episode = alert.episode AND +outbox.fingerprint = alert.fingerprint
-         WHERE alert.target = ?1 AND outbox.state IN ('waiting', 'delivered')
-         GROUP BY outbox.episode, outbox.channel",
-    )?;
-    let mut rows = query.query([target])?;
-    let mut told: BTreeMap<Fingerprint, Few<Told>> = BTreeMap::new();
+         WHERE {of} AND outbox.state IN ('waiting', 'delivered')
+         GROUP BY outbox.episode, outbox.channel"
+    ))?;
+    let mut rows = query.query(params)?;
     while let Some(row) = rows.next()? {
-        let word = |at: usize| -> Result<String, StoreError> { Ok(format!("\"{}\"", row.get::<_, String>(at)?)) };
+        let word = |at: usize| -> Result<String, StoreError> { Ok(format!("\"{}\"", row.get_ref(at)?.as_str().unwrap_or_default())) };
         let (Some(kind), Some(severity)) = (from_json("a notice", &word(3)?), from_json("a notice", &word(4)?)) else { continue };
         let entry = Told {
             episode: row.get(2)?,
@@ -124,9 +177,9 @@ fn told(db: &Connection, target: &str) -> Result<BTreeMap<Fingerprint, Few<Told>
             queued_at: time(row.get(5)?),
             delivered_at: row.get::<_, Option<i64>>(6)?.map(time),
         };
-        told.entry(Fingerprint(row.get(0)?)).or_default().insert(row.get(1)?, entry);
+        all.entry(Fingerprint(row.get(0)?)).or_default().insert(row.get(1)?, entry);
     }
-    Ok(told)
+    Ok(())
 }
 
 pub(super) fn check_version(tx: &Transaction<'_>, target: &str, expected: u64) -> Result<(), StoreError> {
@@ -156,11 +209,11 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> R
             micros(commit.snapshot.taken_at)
         ],
     )?;
-    let mut keep = tx.prepare("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut keep = tx.prepare_cached("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body) VALUES (?1, ?2, ?3, ?4)")?;
     for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
         keep.execute(params![commit.target, alert.fingerprint.0, alert.episode, to_json("an alert", alert)?])?;
     }
-    let mut remove = tx.prepare("DELETE FROM alert WHERE target = ?1 AND fingerprint = ?2")?;
+    let mut remove = tx.prepare_cached("DELETE FROM alert WHERE target = ?1 AND fingerprint = ?2")?;
     for fingerprint in &commit.decision.removed {
         remove.execute(params![commit.target, fingerprint.0])?;
     }
@@ -234,7 +287,7 @@ mod tests {
     fn how_subjects_come_and_go_is_part_of_the_book() {
         let (_folder, mut store, other) = two_handles();
         let mut calm = decision(&[], &[]);
-        calm.book.flaps.insert(Fingerprint("f1".into()), Flap { changes: vec![3, 5, 6], since: Some(at(60)) });
+        calm.book.flaps.insert(Fingerprint("f1".into()), Flap { changes: vec![3, 5, 6], since: Some(at(60)), ..Flap::default() });
         store.commit_simply(&snapshot(0, &[]), &calm).unwrap();
         assert_eq!(other.book("shop").unwrap().flaps, calm.book.flaps);
     }
@@ -267,10 +320,10 @@ mod tests {
 
     #[test]
     fn an_alert_that_cannot_be_read_does_not_stop_the_others() {
-        let (_folder, mut store, _) = two_handles();
+        let (_folder, mut store, other) = two_handles();
         store.commit_simply(&snapshot(0, &[]), &decision(&[alert("f1", "e1"), alert("f2", "e2")], &[])).unwrap();
         store.db.execute("UPDATE alert SET body = '{' WHERE fingerprint = 'f1'", []).unwrap();
-        assert_eq!(store.book("shop").unwrap().alerts.into_keys().collect::<Vec<_>>(), [Fingerprint("f2".into())]);
+        assert_eq!(other.book("shop").unwrap().alerts.into_keys().collect::<Vec<_>>(), [Fingerprint("f2".into())]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::cache::Mark;
 use super::codec::{micros, seconds, time};
 use super::{Store, StoreError};
 
@@ -16,6 +17,7 @@ impl Store {
     /// `LeaseHeld` with the holder while another's has not run out.
     pub fn acquire_lease(&mut self, target: &str, owner: &str, now: DateTime<Utc>, ttl_s: u64) -> Result<(), StoreError> {
         let tx = self.write()?;
+        let before = Mark::of(&tx)?;
         let now_us = micros(now);
         let held = tx
             .query_row(
@@ -32,7 +34,10 @@ impl Store {
              ON CONFLICT (target) DO UPDATE SET owner = excluded.owner, taken_at = excluded.taken_at, until_at = excluded.until_at",
             params![target, owner, now_us, now_us.saturating_add(seconds(ttl_s))],
         )?;
-        Ok(tx.commit()?)
+        let after = Mark::of(&tx)?;
+        tx.commit()?;
+        self.cache.get_mut().told(before, after, [].iter());
+        Ok(())
     }
 
     /// Gives the lease on a target back; one that is another's stays as it is.

@@ -10,12 +10,14 @@
 
 mod ack;
 mod book;
+mod cache;
 mod channel;
 mod codec;
 mod episode;
 mod error;
 mod history;
 mod lease;
+mod look;
 mod migrations;
 mod open;
 mod outbox;
@@ -37,15 +39,22 @@ pub use ruling::{Ruling, Verdict};
 pub use series::Series;
 pub use tick::{OutcomeSummary, TickCommit};
 
+use std::cell::RefCell;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
+    cache: RefCell<cache::Cache>,
 }
 
 impl Store {
+    fn over(db: Connection) -> Self {
+        Self { db, cache: RefCell::default() }
+    }
+
     /// A transaction that writes. It takes the write lock at once, so that what it checks still holds when it writes.
     fn write(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.db.transaction_with_behavior(TransactionBehavior::Immediate)?)

@@ -24,7 +24,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(path, flags).map_err(|e| explain(e.into(), path))?;
         prepare(&mut db, path).map_err(|e| explain(e, path))?;
-        Ok(Self { db })
+        Ok(Self::over(db))
     }
 
     /// Opens the store of that file only to read, beside whoever writes it.
@@ -41,7 +41,7 @@ impl Store {
         match migrations::form(&db, path).map_err(|e| explain(e, path))? {
             0 => Err(StoreError::Absent { path: path.into() }),
             found if found < migrations::KNOWN => Err(StoreError::Older { path: path.into(), found, known: migrations::KNOWN }),
-            _ => Ok(Self { db }),
+            _ => Ok(Self::over(db)),
         }
     }
 }

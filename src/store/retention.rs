@@ -1,8 +1,9 @@
 //! Retention: history goes by age, then oldest first until the store is under its size.
 //!
 //! Never taken: the latest reading of each frame and the latest tick of each target, living alerts, notices that wait,
-//! and the latest notice of a living episode that a channel has (or the channel would be told again). Done in batches,
-//! each a short transaction, so that a tick never waits long.
+//! the latest notice of a living episode that a channel has (or the channel would be told again), how each rule ended
+//! last, and silences that are not over or whose end no living alert's target has seen yet. Done in batches, each a short
+//! transaction, so that a tick never waits long.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
@@ -23,8 +24,10 @@ pub struct Pruned {
     pub ticks: usize,
     /// Readings of frames.
     pub readings: usize,
-    /// Transitions, choices and proposals.
+    /// Transitions, choices, proposals and rulings.
     pub history: usize,
+    /// Silences that are over.
+    pub silences: usize,
     /// Finished notices.
     pub notices: usize,
     /// Bytes in use afterwards.
@@ -42,6 +45,7 @@ impl Store {
     pub fn prune(&mut self, now: DateTime<Utc>, keep_s: u64, max_bytes: u64) -> Result<Pruned, StoreError> {
         let cutoff = micros(now).saturating_sub(seconds(keep_s));
         let mut pruned = Pruned::default();
+        self.drop_dead_acks()?;
         while self.drop_oldest(cutoff, &mut pruned)? {}
         while self.bytes_in_use()? > max_bytes && self.drop_oldest(i64::MAX, &mut pruned)? {}
         pruned.bytes = self.bytes_in_use()?;
@@ -68,9 +72,21 @@ impl Store {
         for table in ["transition", "choice", "proposal"] {
             pruned.history += tx.execute(&format!("DELETE FROM {table} WHERE at <= ?1"), [horizon])?;
         }
+        pruned.history += tx.execute(&format!("DELETE FROM ruling WHERE at <= ?1 AND {PAST_RULING}"), [horizon])?;
+        pruned.silences += tx.execute(&format!("DELETE FROM silence WHERE {OVER_AT} <= ?1 AND {OVER}"), [horizon])?;
         pruned.notices += tx.execute(&format!("DELETE FROM outbox WHERE finished_at <= ?1 AND {FINISHED}"), [horizon])?;
         tx.commit()?;
         Ok(true)
+    }
+
+    /// Acknowledgements go with their episode; this takes what an earlier build or a damaged one left behind.
+    fn drop_dead_acks(&self) -> Result<(), StoreError> {
+        self.db.execute(
+            "DELETE FROM ack WHERE NOT EXISTS (SELECT 1 FROM alert WHERE alert.target = ack.target AND alert.fingerprint = ack.fingerprint
+             AND alert.episode = CASE WHEN json_valid(ack.body) THEN ack.body ->> 'episode' END)",
+            [],
+        )?;
+        Ok(())
     }
 
     fn give_back(&mut self) -> Result<(), StoreError> {
@@ -91,6 +107,14 @@ impl Store {
 
 const PAST_TICK: &str = "NOT EXISTS (SELECT 1 FROM target WHERE target.last_tick = tick.id)";
 
+const PAST_RULING: &str = "id NOT IN (SELECT max(id) FROM ruling GROUP BY target, rule)";
+
+const OVER_AT: &str = "min(ends_at, coalesce(ended_at, ends_at))";
+
+/// As long as a silence is in a book that has alerts (see `silence::of_book`) it is needed.
+const OVER: &str = "NOT EXISTS (SELECT 1 FROM target WHERE last_tick_at - 86400000000 < min(ends_at, coalesce(ended_at, ends_at))
+    AND EXISTS (SELECT 1 FROM alert WHERE alert.target = target.name))";
+
 const FINISHED: &str = "state <> 'waiting' AND id NOT IN
     (SELECT max(told.id) FROM alert CROSS JOIN outbox AS told ON told.episode = alert.episode AND +told.fingerprint = alert.fingerprint
      WHERE told.state IN ('waiting', 'delivered') GROUP BY told.episode, told.channel)";
@@ -103,6 +127,8 @@ fn horizon(tx: &Transaction<'_>, before: i64) -> Result<Option<i64>, StoreError>
             UNION ALL SELECT at FROM transition WHERE at < ?1
             UNION ALL SELECT at FROM choice WHERE at < ?1
             UNION ALL SELECT at FROM proposal WHERE at < ?1
+            UNION ALL SELECT at FROM ruling WHERE at < ?1 AND {PAST_RULING}
+            UNION ALL SELECT {OVER_AT} FROM silence WHERE {OVER_AT} < ?1 AND {OVER}
             UNION ALL SELECT finished_at FROM outbox WHERE finished_at < ?1 AND {FINISHED}
             ORDER BY at LIMIT ?2)"
     );
@@ -131,7 +157,7 @@ mod tests {
 
     use super::super::testing::{alert, at, decision, delivered, frame, notice, snapshot, two_handles};
     use super::*;
-    use crate::model::{Decision, NoticeKind};
+    use crate::model::{Decision, NoticeKind, Silence};
 
     const NO_CAP: u64 = u64::MAX;
 
@@ -209,6 +235,52 @@ mod tests {
         assert_eq!(store.outbox_counts().unwrap()["mail"].waiting, 1);
     }
 
+    fn silence(ends_at: i64) -> Silence {
+        Silence {
+            id: String::new(),
+            matchers: "table=orders".parse().unwrap(),
+            starts_at: at(0),
+            ends_at: at(ends_at),
+            author: "ann".into(),
+            reason: "deploy".into(),
+            link: None,
+            expire_on_resolve: false,
+            created_at: at(0),
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn silences_that_are_over_go_when_no_tick_asks_for_them_any_more() {
+        let (_folder, mut store, _) = two_handles();
+        let day = 86_400;
+        for ends_at in [100, 200, 10 * day] {
+            store.add_silence(&silence(ends_at)).unwrap();
+        }
+        store.commit_simply(&snapshot(100 + day, &[]), &decision(&[alert("f1", "e1")], &[])).unwrap();
+        let left = |store: &Store| -> Vec<i64> { store.silences_since(at(0)).unwrap().iter().map(|s| s.ends_at.timestamp()).collect() };
+        assert_eq!((store.prune(at(3 * day), 1, NO_CAP).unwrap().silences, left(&store)), (1, vec![200, 10 * day]));
+        store.commit_simply(&snapshot(200 + day, &[]), &Decision::default()).unwrap();
+        assert_eq!((store.prune(at(3 * day), 1, NO_CAP).unwrap().silences, left(&store)), (1, vec![10 * day]));
+    }
+
+    #[test]
+    fn how_a_rule_ended_last_is_remembered_and_acks_of_the_dead_are_not() {
+        let (_folder, mut store, _) = two_handles();
+        store.commit_simply(&snapshot(0, &[]), &decision(&[alert("f1", "e1")], &[])).unwrap();
+        store
+            .db
+            .execute_batch(
+                r#"INSERT INTO ruling (target, rule, at, body) VALUES ('shop', 'r', 1, '{"outcome":"ok"}'), ('shop', 'r', 2, '{"outcome":"error"}');
+                   INSERT INTO ack VALUES ('shop', 'f1', '{"episode":"e0"}'), ('shop', 'f2', '{')"#,
+            )
+            .unwrap();
+        store.prune(at(1_000_000), 1, NO_CAP).unwrap();
+        let kept = store.rulings("shop", "r").unwrap();
+        assert_eq!(kept.iter().map(|ruling| ruling.verdict.outcome.as_str()).collect::<Vec<_>>(), ["error"]);
+        assert_eq!(store.db.query_row("SELECT count(*) FROM ack", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -218,10 +290,11 @@ mod tests {
             keep_s in 0u64..3_000,
             max_bytes in prop_oneof![Just(0u64), Just(100_000), Just(NO_CAP)],
         ) {
-            let (_folder, mut store, _) = two_handles();
+            let (folder, mut store, _) = two_handles();
             let mut now = 0;
             for (nth, (step, frames, tells)) in ticks.iter().enumerate() {
                 now += step;
+                store.add_silence(&silence(now + 300 * step - 80_000)).unwrap();
                 let frames: Vec<_> =
                     ["a", "b", "c"].iter().enumerate().filter(|(bit, _)| frames >> bit & 1 == 1).map(|(_, name)| frame(name, now, &[1.0])).collect();
                 let firing = alert(&format!("f{}", nth % 3), &format!("e{}", nth % 3));
@@ -236,6 +309,7 @@ mod tests {
             let before = start(&store);
             let pruned = store.prune(at(now), keep_s, max_bytes).unwrap();
             prop_assert_eq!(start(&store), before);
+            prop_assert_eq!(Store::open(&folder.path().join("store.db")).unwrap().book("shop").unwrap(), store.book("shop").unwrap());
             prop_assert!(pruned.bytes <= max_bytes || pruned.over_by > 0);
             let oldest: Option<i64> = store.db.query_row("SELECT min(taken_at) FROM tick", [], |row| row.get(0)).unwrap();
             prop_assert!(oldest.unwrap() >= micros(at(now - keep_s as i64)), "only what is young enough, or the latest");

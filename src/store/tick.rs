@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::cache::Mark;
 use super::codec::{from_json, micros, pack, seconds, to_json, unpack};
 use super::{Store, StoreError, ack, book, history, lease, outbox, ruling, silence};
 use crate::model::{Decision, Frame, Missing, MissingReason, Outcome, Reading, RuleOutcome, Snapshot};
@@ -70,7 +71,10 @@ impl Store {
         let outcomes: Vec<OutcomeSummary> = commit.outcomes.iter().map(OutcomeSummary::from).collect();
         let outcomes = to_json("the outcomes", &outcomes)?;
 
+        let mut rulings = self.cache.get_mut().take_rulings(commit.target, commit.base_version);
+
         let tx = self.write()?;
+        let before = Mark::of(&tx)?;
         lease::check(&tx, commit.target, commit.owner)?;
         book::check_version(&tx, commit.target, commit.base_version)?;
         let taken_at = micros(commit.snapshot.taken_at);
@@ -84,9 +88,11 @@ impl Store {
         ack::put(&tx, commit)?;
         silence::put(&tx, commit)?;
         history::put(&tx, commit)?;
-        ruling::put(&tx, commit, &mut ruling::Latest::new())?;
+        ruling::put(&tx, commit, &mut rulings)?;
         outbox::put(&tx, commit)?;
+        let after = Mark::of(&tx)?;
         tx.commit()?;
+        self.cache.get_mut().committed(commit, rulings, before, after);
         Ok(tick)
     }
 
@@ -171,7 +177,7 @@ impl Store {
 }
 
 /// The tick that a query names by number and head. A stored frame that cannot be read is missing with that reason.
-fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Snapshot>, StoreError> {
+pub(super) fn whole(view: &Connection, sql: &str, params: impl Params) -> Result<Option<Snapshot>, StoreError> {
     let found = view.query_row(sql, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
     let Some((tick, head)) = found else { return Ok(None) };
     let Some(mut snapshot) = from_json::<Snapshot>("the head of a tick", &head) else { return Ok(None) };
@@ -194,7 +200,7 @@ fn unreadable(name: &str, error: &str) -> Missing {
     Missing::new(MissingReason::NotCollected, format!("the stored reading cannot be read: {error}"))
 }
 
-fn readable(name: &str, body: &[u8]) -> Option<Arc<Frame>> {
+pub(super) fn readable(name: &str, body: &[u8]) -> Option<Arc<Frame>> {
     unpack(body).map(Arc::new).map_err(|error| unreadable(name, &error)).ok()
 }
 

@@ -86,10 +86,7 @@ impl World {
                 queued_at: self.now,
                 delivered_at: Some(self.now),
             };
-            Arc::make_mut(&mut self.book.told)
-                .entry(notice.fingerprint.clone())
-                .or_default()
-                .insert(notice.channel.clone(), told);
+            Arc::make_mut(&mut self.book.told).entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
         }
     }
 

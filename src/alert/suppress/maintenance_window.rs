@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Suppression;
+use super::{Scene, Suppression};
 use crate::alert::facts::Facts;
-use crate::model::{DecideConfig, Reason};
+use crate::model::Reason;
 
 /// The matching window that is open; of several the one that ends last, since notices wait for that.
-pub(super) fn keeps_back(facts: &Facts<'_>, config: &DecideConfig, at: DateTime<Utc>) -> Option<Suppression> {
-    let matching = config.windows.iter().filter(|window| facts.match_all(&window.matchers));
+pub(super) fn keeps_back(facts: &Facts<'_>, scene: &Scene<'_>, at: DateTime<Utc>) -> Option<Suppression> {
+    let matching = scene.config.windows.iter().filter(|window| facts.match_all(&window.matchers));
     let open = matching.filter_map(|window| Some((window.window.contains(at)?, window)));
     // `rev`: of equal ends the one written first.
     let (until, window) = open.rev().max_by_key(|(until, _)| *until)?;

@@ -2,12 +2,15 @@
 //!
 //! Suppression stops notices only: states, history and the end of what was told go on.
 
+pub(super) mod inhibition;
 mod maintenance_window;
+mod silence;
 
 use chrono::{DateTime, Utc};
 
 use super::facts::Facts;
-use crate::model::{DecideConfig, Reason};
+use crate::model::{Book, DecideConfig, Reason};
+use inhibition::Sources;
 
 /// Something that keeps an alert's notices back.
 pub(super) struct Suppression {
@@ -17,11 +20,21 @@ pub(super) struct Suppression {
     pub reason: Reason,
 }
 
-type Check = fn(&Facts<'_>, &DecideConfig, DateTime<Utc>) -> Option<Suppression>;
+/// What the reasons are found in.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub config: &'a DecideConfig,
+    pub book: &'a Book,
+    /// Alerts that inhibit others, as they stand in this evaluation.
+    pub sources: &'a Sources,
+    pub now: DateTime<Utc>,
+}
 
-const REASONS: [Check; 1] = [maintenance_window::keeps_back];
+type Check = fn(&Facts<'_>, &Scene<'_>, DateTime<Utc>) -> Option<Suppression>;
 
-/// What keeps an alert's notices back at a time, if anything.
-pub(super) fn keeps_back(facts: &Facts<'_>, config: &DecideConfig, at: DateTime<Utc>) -> Option<Suppression> {
-    REASONS.iter().find_map(|check| check(facts, config, at))
+const REASONS: [Check; 3] = [inhibition::keeps_back, maintenance_window::keeps_back, silence::keeps_back];
+
+/// What keeps an alert's notices back at a time, if anything. Of a time before the tick only what is bound to times is known.
+pub(super) fn keeps_back(facts: &Facts<'_>, scene: &Scene<'_>, at: DateTime<Utc>) -> Option<Suppression> {
+    REASONS.iter().find_map(|check| check(facts, scene, at))
 }

@@ -180,7 +180,7 @@ fn included_files_are_put_together() {
     write("more.yaml", "channels: {one: {kind: console}, two: {kind: console}}\nschedule: {every: 1m}\ninclude: [x]\n");
     let loaded = load(&dir.path().join("main.yaml"), &Env::of([]));
     let problems: Vec<String> = loaded.problems.iter().map(|p| p.to_string().replace(&format!("{}/", dir.path().display()), "")).collect();
-    let only_main = "stands in the main file only; an included one may hold targets, channels, windows or rules";
+    let only_main = "stands in the main file only; an included one may hold targets, channels, windows, silences or rules";
     assert_eq!(
         problems,
         [

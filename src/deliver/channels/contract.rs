@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::{hostile_notice, notice};
+use super::super::testing::{Receiver, hostile_notice, nobody, notice};
 use super::{Channel, ChannelSettings, KINDS, Means, SendError, Terminal};
 use crate::deliver::Message;
 use crate::env::Env;
@@ -19,6 +19,9 @@ struct Case {
     _folder: tempfile::TempDir,
 }
 
+/// One that works, one whose receiver is broken, and what the first sent.
+type Tried = (Box<dyn Channel>, Box<dyn Channel>, Box<dyn Fn() -> String>);
+
 fn cases() -> Vec<Case> {
     KINDS.iter().map(|kind| case(kind.name)).collect()
 }
@@ -31,7 +34,8 @@ fn case(kind: &'static str) -> Case {
     let cut_off = means(Terminal::plain(Arc::new(Mutex::new(CutOff))));
     let file = folder.path().join("a.jsonl");
     let build = |yaml: &str, means: &Means| settings(kind, yaml).build("a channel", means);
-    let (works, broken, output): (_, _, Box<dyn Fn() -> String>) = match kind {
+    let (works, broken, output): Tried = match kind {
+        "alertmanager" => over_http(kind, "urls: [ADDRESS]", 200, ""),
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
@@ -42,15 +46,39 @@ fn case(kind: &'static str) -> Case {
             let broken = build(&yaml("/no/such/sendmail"), &terminal);
             (works, broken, Box::new(move || mail_texts(&std::fs::read_to_string(&file).unwrap())))
         }
+        "exec" => {
+            let works = build(&format!("command: [sh, -c, 'cat >> \"$0\"', {}]", file.display()), &terminal);
+            let broken = build("command: [/no/such/program]", &terminal);
+            (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
+        }
         "log" => {
             let nowhere = folder.path().join("no/such/folder/a.jsonl");
             let broken = build(&format!("file: {}", nowhere.display()), &terminal);
             let works = build(&format!("file: {}", file.display()), &terminal);
             (works, broken, Box::new(move || std::fs::read_to_string(&file).unwrap()))
         }
+        "discord" => over_http(kind, "url: {env: URL}", 200, r#"{"id": "12"}"#),
+        "pagerduty" => over_http(kind, "{routing_key: {env: KEY}, url: ADDRESS}", 202, ""),
+        "slack" => {
+            over_http(kind, "{token: {env: TOKEN}, channel: C1, api: ADDRESS}", 200, r#"{"ok": true, "channel": "C1", "ts": "1.2"}"#)
+        }
+        "teams" => over_http(kind, "url: {env: URL}", 202, ""),
+        "webhook" => over_http(kind, "url: ADDRESS", 200, ""),
         other => panic!("`{other}` needs a case here"),
     };
     Case { kind, works, output, broken, _folder: folder }
+}
+
+/// A channel to a receiver that takes everything with that answer, what it was sent, and one to nobody.
+fn over_http(kind: &str, yaml: &str, status: u16, answer: &'static str) -> Tried {
+    let receiver = Receiver::new(move |_| (status, answer.into()));
+    let build = |url: &str| {
+        let terminal = Terminal::plain(Arc::new(Mutex::new(CutOff)));
+        let env = Env::of([("URL", url), ("TOKEN", "xoxb-1"), ("KEY", "0123456789abcdef0123456789abcdef")]);
+        settings(kind, &yaml.replace("ADDRESS", url)).build("a channel", &Means { terminal, env })
+    };
+    let (works, broken) = (build(&receiver.url), build(&nobody()));
+    (works, broken, Box::new(move || receiver.seen().iter().map(|request| format!("{}\n", request.body)).collect()))
 }
 
 fn settings(kind: &str, yaml: &str) -> ChannelSettings {

@@ -1,10 +1,17 @@
 //! The kinds of channels: ONE FILE A KIND and its line in `KINDS`. Config, listings and the contract suite follow.
 
+mod alertmanager;
 mod console;
 #[cfg(test)]
 mod contract;
+mod discord;
 mod email;
+mod exec;
 mod log;
+mod pagerduty;
+mod slack;
+mod teams;
+mod webhook;
 
 use std::fmt;
 use std::io::Write;
@@ -60,7 +67,18 @@ pub struct Rate {
 }
 
 /// All kinds.
-pub const KINDS: &[&ChannelKind] = &[&console::KIND, &email::KIND, &log::KIND];
+pub const KINDS: &[&ChannelKind] = &[
+    &alertmanager::KIND,
+    &console::KIND,
+    &discord::KIND,
+    &email::KIND,
+    &exec::KIND,
+    &log::KIND,
+    &pagerduty::KIND,
+    &slack::KIND,
+    &teams::KIND,
+    &webhook::KIND,
+];
 
 /// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
 #[derive(Clone)]

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::super::testing::at;
 use super::super::channels::Rate;
+use super::super::testing::at;
 use super::super::{Channel, Message, Receipt, SendError};
 use super::*;
 use crate::model::{Notice, NoticeKind, Severity};

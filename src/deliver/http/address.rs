@@ -55,6 +55,7 @@ impl Address {
 pub(super) fn parse(text: &str) -> Result<Url, String> {
     let url = Url::parse(text.trim()).map_err(|error| error.to_string())?;
     match url.scheme() {
+        // A proxy may speak SOCKS; whatever else has such an address fails when it is first used.
         "http" | "https" | "socks5" | "socks5h" if url.has_host() => Ok(url),
         "http" | "https" | "socks5" | "socks5h" => Err("it names no host".into()),
         _ => Err("it does not begin with `https://` or `http://`".into()),

@@ -1,7 +1,7 @@
 //! HTTP for channels: one line to a receiver, which sends a body once and classes what comes back.
 //!
 //! `settings` is what every channel over HTTP may be told (proxy, certificates, timeout), `address` where it sends to,
-//! `client` the connection, `class` what an answer or a failure means. Secrets and certificates are read when they are
+//! `login` who we are there, `client` the connection, `class` what an answer or a failure means. Secrets and certificates are read when they are
 //! first needed and read anew after a refusal, so that what was renewed needs no restart. No word of an error holds an
 //! address beyond its host, or a secret: a receiver that sends one back is blotted out.
 //!
@@ -10,10 +10,12 @@
 mod address;
 mod class;
 mod client;
+mod login;
 mod settings;
 
 pub use address::Address;
 pub use class::{Said, class};
+pub use login::Login;
 pub use settings::HttpSettings;
 
 use std::borrow::Cow;
@@ -22,7 +24,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Method, Response, Url};
 
 use super::SendError;
 use crate::clock::Clock;
@@ -135,8 +137,20 @@ impl Http {
     /// # Errors
     /// Retryable when no answer came; auth when a header cannot be written or the proxy refuses us.
     pub async fn post(&self, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
+        self.send(Method::POST, url, headers, body).await
+    }
+
+    /// The same for what was posted before and is to be changed.
+    ///
+    /// # Errors
+    /// As `post`.
+    pub async fn patch(&self, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
+        self.send(Method::PATCH, url, headers, body).await
+    }
+
+    async fn send(&self, method: Method, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
         let host = address::host(url);
-        let request = self.client().await?.post(url.clone()).headers(header_map(headers)?).body(body);
+        let request = self.client().await?.request(method, url.clone()).headers(header_map(headers)?).body(body);
         match request.send().await {
             Ok(response) => Ok(read(response, host).await),
             Err(error) => {

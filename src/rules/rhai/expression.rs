@@ -157,6 +157,11 @@ impl Session {
         self.run.rows_of(&self.from, &self.run.input.firing).into_iter().flatten().collect()
     }
 
+    /// The row of a subject.
+    pub(in crate::rules) fn row_of(&self, subject: &Labels) -> Option<usize> {
+        self.run.rows_of(&self.from, std::slice::from_ref(subject)).into_iter().flatten().next()
+    }
+
     /// Works out `value`, which later expressions read.
     pub(in crate::rules) fn set_value(&mut self, expression: &Expression) -> Result<(), String> {
         let value = self.bulk(expression)?;

@@ -10,7 +10,9 @@ use super::error::{Answer, Trouble};
 use super::index::Indexes;
 use super::limits::{Deadline, Limits, Meter};
 use super::view::{Row, View};
-use crate::model::{ActionRequest, Evidence, Finding, Labels, RuleInput, RuleMeta};
+use crate::model::{ActionRequest, Evidence, Finding, Labels, RuleInput, RuleMeta, Unit};
+use crate::rules::Condition;
+use crate::rules::facts::answer;
 
 /// One evaluation.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Notes {
     pub(super) judged: Vec<Mask>,
     /// Why a question about the server as a whole has no answer.
     pub(super) undecided: Option<String>,
+    /// The one subject that is asked about, when this is no evaluation but a look at it; what was asked of it then.
+    pub(super) probe: Option<(Labels, Vec<Condition>)>,
     text_bytes: usize,
 }
 
@@ -84,6 +88,19 @@ impl Run {
         }
         let index = self.indexes.of(&view.frame, key);
         subjects.iter().map(|subject| index.row(key, subject)).collect()
+    }
+
+    /// Looking at one subject, its row is the only one that a script loops over, whatever the mask says of it.
+    pub(super) fn probed(&self, view: &View, mask: &[u8]) -> Option<usize> {
+        let subject = self.notes().probe.as_ref().map(|(subject, _)| subject.clone())?;
+        let row = self.rows_of(view, std::slice::from_ref(&subject)).into_iter().flatten().next()?;
+        let holds = mask.get(row).copied().and_then(answer);
+        let text = format!("among the rows of `{}` that the script looks at", view.name());
+        let asked = Condition { name: "rows".into(), text, limit: None, unit: Unit::None, holds };
+        if let Some((_, conditions)) = self.notes().probe.as_mut() {
+            conditions.push(asked);
+        }
+        Some(row)
     }
 
     /// Counts text that a script has made out of Rhai's sight; it is not given back.

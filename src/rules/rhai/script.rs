@@ -14,11 +14,11 @@ use super::run::Run;
 use super::settings::{ScriptSettings, setting};
 use super::trial::trials;
 use super::view::View;
-use crate::model::{Catalog, ColumnKind, Input, Outcome, RuleInput, RuleMeta, Settings};
+use crate::model::{Catalog, ColumnKind, Input, Labels, Outcome, RuleInput, RuleMeta, Settings};
 use crate::problem::{Mark, Problem};
-use crate::rules::Rule;
 use crate::rules::meta::Header;
 use crate::rules::missing::missing;
+use crate::rules::{Facts, Rule};
 
 /// Compiles the body of a script. `header` is what its `//!` lines say (a `RuleMeta` will do); its `inputs` name the frames,
 /// and the columns are found here. `first_line` is the body's first line in the file.
@@ -203,15 +203,19 @@ impl ScriptRule {
     fn run(&self, input: &RuleInput) -> Result<crate::model::Evaluation, super::error::Located> {
         let run = self.engine.begin(self.meta.clone(), self.subject.clone(), input);
         let views = views(input, &self.uses);
-        let mut scope = Scope::new();
-        for used in &self.uses {
-            scope.push_dynamic(used.def.name.clone(), frame_value(&views, &used.def.name));
-        }
-        scope.push("settings", ScriptSettings(input.settings.clone()));
-        let engine = self.engine.runner(&run);
-        guarded(|| engine.run_ast_with_scope(&mut scope, &self.ast))?;
+        self.go(&run, &views)?;
         let views: Vec<Arc<View>> = views.into_values().collect();
         Ok(conclude(&run, &views, &self.uses))
+    }
+
+    fn go(&self, run: &Arc<Run>, views: &BTreeMap<String, Arc<View>>) -> Result<(), super::error::Located> {
+        let mut scope = Scope::new();
+        for used in &self.uses {
+            scope.push_dynamic(used.def.name.clone(), frame_value(views, &used.def.name));
+        }
+        scope.push("settings", ScriptSettings(run.input.settings.clone()));
+        let engine = self.engine.runner(run);
+        guarded(|| engine.run_ast_with_scope(&mut scope, &self.ast))
     }
 }
 
@@ -232,6 +236,20 @@ impl Rule for ScriptRule {
             Ok(evaluation) => Outcome::Ok(evaluation),
             Err(located) => Outcome::Error(format!("rule `{}`: {}", self.meta.id, self.place.tell(&located))),
         }
+    }
+
+    /// The script runs with the subject's row as the only one that it loops over: what it then says is measured there.
+    fn facts(&self, input: &RuleInput, subject: &Labels) -> Option<Facts> {
+        let run = self.engine.begin(self.meta.clone(), self.subject.clone(), input);
+        run.notes().probe = Some((subject.clone(), Vec::new()));
+        let views = views(input, &self.uses);
+        self.go(&run, &views).ok()?;
+        let mut notes = run.notes();
+        let conditions = notes.probe.take().map(|(_, asked)| asked).filter(|asked| !asked.is_empty())?;
+        let holds = |answer| conditions.iter().any(|condition| condition.holds == answer);
+        let found = if holds(Some(true)) { Some(true) } else { (!holds(None)).then_some(false) };
+        let finding = notes.findings.iter().find(|finding| finding.subject == *subject);
+        Some(Facts { found, evidence: finding.map(|finding| finding.evidence.clone()).unwrap_or_default(), conditions })
     }
 
     fn check_settings(&self, settings: &Settings) -> Result<(), String> {

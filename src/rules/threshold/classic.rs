@@ -9,8 +9,8 @@ use super::flat::{Comparison, FlatRule};
 use crate::model::{
     ActionRequest, ColumnData, Evaluation, Evidence, Finding, Frame, Held, Input, Labels, Moment, Outcome, RuleInput, RuleMeta,
 };
-use crate::rules::Rule;
 use crate::rules::held::held;
+use crate::rules::{Condition, Facts, Rule};
 
 /// A classic rule, ready to run.
 #[derive(Debug)]
@@ -129,6 +129,17 @@ impl Rule for Classic {
             Some((frame, data)) => Outcome::Ok(self.judge(frame, data, input)),
             None => Outcome::Error(format!("frame `{name}` came without its column `{}`", self.rule.measure.value)),
         }
+    }
+
+    fn facts(&self, input: &RuleInput, subject: &Labels) -> Option<Facts> {
+        let frame = input.snapshot.frame(&self.rule.measure.frame)?;
+        let row = frame.index().get(subject).copied()?;
+        let (value, threshold, unit) = (number(frame.column(&self.rule.measure.value)?, row), self.rule.threshold, self.rule.measure.unit);
+        let found = value.map(|value| self.rule.comparison.holds(value, threshold));
+        let text = format!("{} {} {}", self.column(), self.rule.comparison.phrase(), unit.show(threshold));
+        let condition = Condition { name: self.rule.severity.to_string(), text, limit: Some(threshold), unit, holds: found };
+        let evidence = Evidence { metric: self.column(), value, threshold: Some(threshold), unit };
+        Some(Facts { found, conditions: vec![condition], evidence: vec![evidence] })
     }
 }
 

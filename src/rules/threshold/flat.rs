@@ -39,6 +39,17 @@ impl Comparison {
         Self::ALL.iter().find(|(c, ..)| *c == self).map_or("", |(_, _, op, _)| op)
     }
 
+    /// Whether a value fires.
+    #[must_use]
+    #[expect(clippy::float_cmp, reason = "`equals` is exact by its definition")]
+    pub fn holds(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::GreaterThan => value > threshold,
+            Self::LessThan => value < threshold,
+            Self::Equals => value == threshold,
+        }
+    }
+
     /// `above`, `below` or `equal to`.
     #[must_use]
     pub fn phrase(self) -> &'static str {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::rich::{Parts, metric_name};
 use super::template::Template;
-use crate::model::{ActionRequest, Evaluation, Evidence, Finding, Outcome, RuleInput, RuleMeta, Severity, Unit};
-use crate::rules::Rule;
+use crate::model::{ActionRequest, Evaluation, Evidence, Finding, Labels, Outcome, RuleInput, RuleMeta, Severity, Unit};
+use crate::rules::facts::answer;
 use crate::rules::missing::missing;
 use crate::rules::rhai::{Engine, Expression, FrameUse, Session, trials, with_why};
+use crate::rules::{Condition, Facts, Rule};
 
 /// A condition and what it means.
 #[derive(Debug)]
@@ -62,11 +63,16 @@ impl Rich {
         })
     }
 
-    fn judge(&self, input: &RuleInput) -> Result<Evaluation, String> {
+    fn session(&self, input: &RuleInput) -> Result<Session, String> {
         let mut session = Session::begin(&self.engine, &self.meta, input, &self.uses)?;
         if let Some(value) = &self.parts.value {
             session.set_value(value)?;
         }
+        Ok(session)
+    }
+
+    fn judge(&self, input: &RuleInput) -> Result<Evaluation, String> {
+        let session = self.session(input)?;
         let verdicts = Verdicts::of(&self.parts, &session)?;
         let mut rows = Vec::with_capacity(session.rows());
         for row in 0..session.rows() {
@@ -96,6 +102,37 @@ impl Rich {
             links: Vec::new(),
             subject,
         })
+    }
+
+    fn facts_of(&self, input: &RuleInput, subject: &Labels) -> Result<Option<Facts>, String> {
+        let session = self.session(input)?;
+        let Some(row) = session.row_of(subject) else { return Ok(None) };
+        let verdicts = Verdicts::of(&self.parts, &session)?;
+        let (verdict, hit) = verdicts.at(row);
+        // A quiet one is shown beside the mildest limit: that is the one it is nearest to.
+        let level = hit.and_then(|hit| self.parts.levels.get(hit)).or(self.parts.levels.last());
+        let evidence = level.map_or(Ok(Vec::new()), |level| self.evidence(&session, row, level))?;
+        Ok(Some(Facts { found: answer(verdict), conditions: self.conditions(&session, &verdicts, row)?, evidence }))
+    }
+
+    fn conditions(&self, session: &Session, verdicts: &Verdicts, row: usize) -> Result<Vec<Condition>, String> {
+        let cell = |values: &Vec<u8>| values.get(row).copied().and_then(answer);
+        let plain = |name: &str, text: &Expression, values: &Vec<u8>| Condition {
+            name: name.into(),
+            text: text.text().into(),
+            limit: None,
+            unit: self.parts.unit,
+            holds: cell(values),
+        };
+        let mut conditions: Vec<Condition> =
+            self.parts.filter.iter().zip(&verdicts.filter).map(|(text, values)| plain("where", text, values)).collect();
+        for (level, values) in self.parts.levels.iter().zip(&verdicts.levels) {
+            let limit = level.limit.as_ref().map(|limit| session.number(limit, row)).transpose()?.flatten();
+            conditions.push(Condition { limit, ..plain(level.severity.as_str(), &level.condition, values) });
+        }
+        let clear = self.parts.clear_when.iter().zip(&verdicts.clear);
+        conditions.extend(clear.map(|(text, (values, _))| plain("clear_when", text, values)));
+        Ok(conditions)
     }
 
     /// `Dead rows: shop.public.orders, 6 x`.
@@ -199,5 +236,9 @@ impl Rule for Rich {
             Ok(evaluation) => Outcome::Ok(evaluation),
             Err(message) => Outcome::Error(format!("rule `{}`: {message}", self.meta.id)),
         }
+    }
+
+    fn facts(&self, input: &RuleInput, subject: &Labels) -> Option<Facts> {
+        self.facts_of(input, subject).ok().flatten()
     }
 }

@@ -62,7 +62,8 @@ impl WasmRule {
         let handed = Handed { frame: self.meta.from.as_deref().unwrap_or_default(), rows: rows.clone() };
         let chosen = handed.columns(&self.needs, &columns);
         let firing = handed.places(firing);
-        let texts = Arc::new(FrameTexts { needs: self.needs.clone(), snapshot: input.snapshot.clone(), from: self.meta.from.clone(), rows });
+        let texts =
+            Arc::new(FrameTexts { needs: self.needs.clone(), snapshot: input.snapshot.clone(), from: self.meta.from.clone(), rows });
         let mut parts = Parts::default();
         let wire = facts.wire(input, &self.needs, &handed, &chosen, &firing, &mut parts);
         let called = self.origin.component.evaluate(&self.origin.limits, texts, &self.meta.id, wire);

@@ -95,7 +95,8 @@ struct Scope<'a> {
 
 impl Scope<'_> {
     fn condition(&self, text: &str) -> Result<Condition, String> {
-        let found = OPS.iter().filter_map(|(sign, op)| Some((text.find(sign)?, *sign, *op))).min_by_key(|(at, sign, _)| (*at, 2 - sign.len()));
+        let found =
+            OPS.iter().filter_map(|(sign, op)| Some((text.find(sign)?, *sign, *op))).min_by_key(|(at, sign, _)| (*at, 2 - sign.len()));
         let Some((at, sign, op)) = found else { return Err(format!("`where`: `{text}` compares nothing; write `tables.dead >= 10000`")) };
         let (left, right) = (text.get(..at).unwrap_or_default().trim(), text.get(at + sign.len()..).unwrap_or_default().trim());
         let need = self.need(left).ok_or_else(|| format!("`where`: `{left}` is none of the rule's needs in `{}`", self.from))?;

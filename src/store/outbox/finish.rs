@@ -1,13 +1,14 @@
 //! After the attempts: each leased row told, tried again later, or given up, all in one transaction.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::super::cache::Mark;
 use super::super::channel::{self, ChannelState};
 use super::super::codec::{from_json, micros};
 use super::super::{Store, StoreError};
 use super::{AttemptOutcome, put};
-use crate::model::Notice;
+use crate::model::{Fingerprint, Notice};
 
 impl Store {
     /// Ends the attempts on leased rows, and notes how their channel fares. A lease that ran out is still good while
@@ -24,6 +25,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Vec<i64>, StoreError> {
         let tx = self.write()?;
+        let before = Mark::of(&tx)?;
         let mut lost = Vec::new();
         for (row, outcome) in ended {
             if !end(&tx, *row, owner, outcome, micros(now))? {
@@ -33,7 +35,9 @@ impl Store {
         if let Some((name, state)) = channel {
             channel::put(&tx, name, state)?;
         }
+        let (about, after) = (alerts_of(&tx, ended)?, Mark::of(&tx)?);
         tx.commit()?;
+        self.cache.get_mut().told(before, after, about.iter());
         Ok(lost)
     }
 
@@ -61,6 +65,13 @@ impl Store {
         tx.commit()?;
         Ok(rows.len())
     }
+}
+
+/// The alerts that rows are about.
+fn alerts_of(tx: &Transaction<'_>, ended: &[(i64, AttemptOutcome)]) -> Result<Vec<Fingerprint>, StoreError> {
+    let mut query = tx.prepare_cached("SELECT fingerprint FROM outbox WHERE id = ?1")?;
+    let found = ended.iter().filter_map(|(row, _)| query.query_row([row], |row| Ok(Fingerprint(row.get(0)?))).optional().transpose());
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 const FREED: &str = "owner = NULL, leased_at = NULL, leased_until = NULL WHERE id = ?1 AND owner = ?2 AND state = 'waiting'";

@@ -7,6 +7,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::super::cache::Mark;
 use super::super::codec::{from_json, micros, seconds, time};
 use super::super::{Store, StoreError};
 use super::{Batch, DUE, LATEST_GROUP_S, LATEST_RETRY_S, OutboxRow};
@@ -44,9 +45,42 @@ impl Store {
     /// When the store cannot be written.
     pub fn lease_messages(&mut self, ask: &LeaseRequest<'_>) -> Result<Vec<Batch>, StoreError> {
         let tx = self.write()?;
+        let before = Mark::of(&tx)?;
         let batches = Taking { tx: &tx, ask, now: micros(ask.now), messages: ask.messages.min(LeaseRequest::MOST) }.batches()?;
+        let after = Mark::of(&tx)?;
         tx.commit()?;
+        let leased: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+        // A leased row is told as before. One more change than that is a row that was given up.
+        if before.own_changes(after) == leased {
+            self.cache.get_mut().told(before, after, [].iter());
+        }
         Ok(batches)
+    }
+}
+
+impl Store {
+    /// Who holds rows of the outbox now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn senders(&self) -> Result<Vec<String>, StoreError> {
+        let sql =
+            "SELECT DISTINCT owner FROM outbox INDEXED BY outbox_waiting WHERE state = 'waiting' AND attempts > 0 AND owner IS NOT NULL";
+        let mut query = self.db.prepare_cached(sql)?;
+        let rows = query.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Frees the rows of a sender that is known to be dead, as the end of their leases would. How many there were.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn free_rows_of(&mut self, owner: &str) -> Result<usize, StoreError> {
+        let sql = "UPDATE outbox SET owner = NULL, leased_at = NULL, leased_until = NULL WHERE state = 'waiting' AND owner = ?1";
+        let tx = self.write()?;
+        let freed = tx.execute(sql, [owner])?;
+        tx.commit()?;
+        Ok(freed)
     }
 }
 

@@ -65,6 +65,17 @@ fn a_row_whose_sender_died_is_sent_again_under_the_same_key() {
 }
 
 #[test]
+fn the_rows_of_a_sender_that_is_known_to_be_dead_are_free_at_once() {
+    let (_folder, mut dead, mut living) = two_handles();
+    queue(&mut dead, 0, &[("a", "e1", "mail"), ("b", "e2", "mail")]);
+    let held = dead.lease_rows("mail", "dead", 1, 1);
+    assert_eq!(living.senders().unwrap(), ["dead"]);
+    assert_eq!(living.free_rows_of("dead").unwrap(), 1);
+    assert_eq!(keys(&lease(&mut living, "living", 2)), ["b", "a"]);
+    assert!(!end(&mut dead, held[0].id, "dead", delivered(""), 3));
+}
+
+#[test]
 fn a_slow_sender_may_finish_while_nobody_else_took_the_row() {
     let (_folder, mut store, _) = two_handles();
     queue(&mut store, 0, &[("a", "e1", "mail")]);

@@ -30,7 +30,10 @@ pub(super) fn rows(run: &Run, args: &[Value]) -> Answer<Value> {
         Some(Value::Unknown) => return wrong("`rows` takes a mask, this is unknown (NULL)"),
         Some(other) => return wrong(format!("`rows` takes a mask, this is {}", other.kind())),
     };
-    let hits: Vec<u32> = values.iter().enumerate().filter(|(_, v)| **v == 1).map(|(row, _)| row as u32).collect();
+    let hits: Vec<u32> = match run.probed(view, &values) {
+        Some(row) => vec![row as u32],
+        None => values.iter().enumerate().filter(|(_, v)| **v == 1).map(|(row, _)| row as u32).collect(),
+    };
     let hits = Buffer::made(run.meter(), hits.into_iter())?;
     run.notes().judged.push(Mask { values, of: view.clone() });
     Ok(Value::Rows(Rows { of: view.clone(), hits }))

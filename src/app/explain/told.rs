@@ -1,0 +1,101 @@
+//! What each channel was told of an episode, what it was not, why, and what comes next.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::Sources;
+use super::life::Life;
+use super::scene::Scene;
+use crate::alert::is_matched;
+use crate::model::{Fingerprint, MaintenanceWindow, NoticeKind, Reason};
+use crate::store::{NoticeState, SentNotice};
+
+/// One channel's part of an episode.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ChannelPart {
+    /// Its name; empty when no channel is meant.
+    pub channel: String,
+    /// What it was told, oldest first.
+    pub said: Vec<Said>,
+    /// The latest choice about it: whether it was told then, why, and since when that is so.
+    pub choice: Option<(bool, String, DateTime<Utc>)>,
+    /// When it is told again at the earliest, if it still fires then.
+    pub next: Option<DateTime<Utc>>,
+    /// What `next` falls into: name of a window, and when that ends.
+    pub next_waits: Option<(String, DateTime<Utc>)>,
+}
+
+/// One notice and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// What it said.
+    pub kind: NoticeKind,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// What became of it: `delivered 17:50:09`, `waits until ..`, `given up`.
+    pub state: String,
+    /// The receipt, or the latest error.
+    pub detail: String,
+    /// The channel that it was meant for, when that could not be reached.
+    pub fallback_of: Option<String>,
+}
+
+impl Said {
+    /// What became of a notice.
+    #[must_use]
+    pub fn of(sent: &SentNotice) -> Self {
+        let error = || sent.error.clone().unwrap_or_default();
+        let (state, detail) = match &sent.state {
+            NoticeState::Waiting { due } => (format!("waits until {}", due.format("%TZ")), error()),
+            NoticeState::Delivered { at, receipt } => (format!("delivered {}", at.format("%TZ")), receipt.clone()),
+            NoticeState::Dead { at } => (format!("given up {}", at.format("%TZ")), error()),
+            NoticeState::Collapsed { .. } => ("needless: it was over before it was told".into(), String::new()),
+            NoticeState::Handed { at } => (format!("handed to its fallback {}", at.format("%TZ")), error()),
+        };
+        Self { kind: sent.notice.kind, at: sent.queued_at, state, detail, fallback_of: sent.notice.fallback_of.clone() }
+    }
+}
+
+/// All channels that had a part in the episode, by name.
+pub(super) fn of(from: &Sources<'_>, scene: &Scene<'_>, fingerprint: &Fingerprint, life: Option<&Life>) -> Result<Vec<ChannelPart>> {
+    let Some(life) = life else { return Ok(Vec::new()) };
+    let mut channels: BTreeMap<String, ChannelPart> = BTreeMap::new();
+    for sent in from.store.notices_of(&fingerprint.0)? {
+        if sent.notice.episode == life.episode && sent.queued_at <= scene.at {
+            channels.entry(sent.notice.channel.clone()).or_default().said.push(Said::of(&sent));
+        }
+    }
+    let began = life.steps.first().map_or(life.since, |step| step.at);
+    for choice in from.store.decision_records(&fingerprint.0)? {
+        if choice.at < began || choice.at > scene.at {
+            continue;
+        }
+        let part = channels.entry(choice.record.channel.clone().unwrap_or_default()).or_default();
+        part.next = next(&choice.record.reason);
+        part.choice = Some((choice.record.sent, choice.record.reason.to_string(), choice.at));
+    }
+    let of_channel = |(channel, part): (String, ChannelPart)| {
+        let next_waits = part.next.and_then(|at| falls_into(scene, fingerprint, at));
+        ChannelPart { channel, next_waits, ..part }
+    };
+    Ok(channels.into_iter().map(of_channel).collect())
+}
+
+/// When a choice may turn out otherwise.
+fn next(reason: &Reason) -> Option<DateTime<Utc>> {
+    match reason {
+        Reason::Deduplicated { until } | Reason::Window { until, .. } | Reason::Silenced { until, .. } => Some(*until),
+        Reason::Acked { until, .. } => *until,
+        _ => None,
+    }
+}
+
+/// The window that is open then.
+fn falls_into(scene: &Scene<'_>, fingerprint: &Fingerprint, at: DateTime<Utc>) -> Option<(String, DateTime<Utc>)> {
+    let alert = scene.alerts.iter().find(|alert| alert.fingerprint == *fingerprint)?;
+    let takes = |window: &&MaintenanceWindow| is_matched(alert, &scene.target, &window.matchers);
+    scene.decide.windows.iter().filter(takes).find_map(|window| Some((window.name.clone(), window.window.contains(at)?)))
+}

@@ -1,0 +1,109 @@
+//! Targets that the store knows and the config no more: their alerts are over, and who was told of them is told so.
+//!
+//! A store belongs to one config. A target that another process has the lease of is left alone.
+
+use chrono::{DateTime, Utc};
+use tracing::{info, warn};
+
+use super::house::House;
+use super::tick::take_lease;
+use crate::alert;
+use crate::model::{Book, Cost, DecideConfig, Decision, Snapshot, Target};
+use crate::store::{Store, StoreError, TickCommit};
+
+/// How long the lease is kept for it, in seconds.
+const LEASE_S: u64 = 60;
+
+/// Ends the alerts of all targets that are gone from the config; what cannot be ended now is at the next start or reload.
+pub(super) fn retire(house: &House) {
+    let mut store = house.store.lock();
+    let known = match store.targets() {
+        Ok(known) => known,
+        Err(problem) => return warn!(problem = %super::chain(&problem), "targets that left the config are not looked for"),
+    };
+    let is_watched = |name: &str| name == Target::OWN || house.watches.iter().any(|watch| watch.target.name == name);
+    let config = house.watches.first().map(|watch| watch.decide.clone()).unwrap_or_default();
+    for gone in known.into_iter().filter(|target| !is_watched(&target.name)) {
+        let name = crate::text::safe(&gone.name);
+        let target = Target { name: gone.name, ..Target::default() };
+        match end(&mut store, &house.owner, house.clock.now(), &DecideConfig { target, ..config.clone() }) {
+            Ok(0) => {}
+            Ok(alerts) => {
+                info!(target_name = %name, alerts, "a target left the config; its alerts are over");
+                house.announced.notify_one();
+            }
+            Err(problem) => {
+                warn!(target_name = %name, problem = %super::chain(&problem), "the alerts of a target that left the config stay for now")
+            }
+        }
+    }
+}
+
+/// Ends the alerts of the config's target; returns how many there were.
+fn end(store: &mut Store, owner: &str, now: DateTime<Utc>, config: &DecideConfig) -> Result<usize, StoreError> {
+    let name = config.target.name.as_str();
+    let book = store.book(name)?;
+    if book.alerts.is_empty() {
+        return Ok(0);
+    }
+    take_lease(store, name, owner, now, LEASE_S)?;
+    let decision = removal(&book, now, config);
+    let snapshot = Snapshot {
+        form: Snapshot::FORM,
+        target: config.target.clone(),
+        taken_at: now,
+        server: None,
+        frames: Default::default(),
+        cost: Cost::default(),
+    };
+    let commit =
+        TickCommit { target: name, owner, now, snapshot: &snapshot, outcomes: &[], decision: &decision, base_version: book.version };
+    let committed = store.commit(&commit);
+    store.release_lease(name, owner)?;
+    committed.map(|_| decision.removed.len())
+}
+
+fn removal(book: &Book, now: DateTime<Utc>, config: &DecideConfig) -> Decision {
+    alert::decide(book, &[], config, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NoticeKind, State};
+    use crate::store::NoticeState;
+    use crate::store::testing::{alert, at, decision, notice, snapshot, two_handles};
+
+    fn gone() -> DecideConfig {
+        DecideConfig { target: Target { name: "shop".into(), ..Target::default() }, ..DecideConfig::default() }
+    }
+
+    #[test]
+    fn alerts_of_a_target_that_is_gone_end_and_who_was_told_is_told_so() {
+        let (_folder, mut store, _) = two_handles();
+        let (told, silent) = (alert("f1", "e1"), alert("f2", "e2"));
+        let firing = notice("k1", &told, "mail", NoticeKind::Firing);
+        store.commit_simply(&snapshot(0, &[]), &decision(&[told, silent], &[firing])).unwrap();
+        store.lease_rows("mail", "me", 1, 1);
+        store.release_lease("shop", "me").unwrap();
+
+        assert_eq!(end(&mut store, "me", at(60), &gone()).unwrap(), 2);
+        assert!(store.book("shop").unwrap().alerts.is_empty());
+        let kinds: Vec<_> = store.notices_of("f1").unwrap().into_iter().map(|n| (n.notice.kind, n.state)).collect();
+        assert_eq!(kinds.len(), 2);
+        assert!(matches!(kinds[1], (NoticeKind::Resolved, NoticeState::Waiting { .. })), "{kinds:?}");
+        assert_eq!(store.notices_of("f2").unwrap(), []);
+        assert_eq!(store.alert_history("f2").unwrap().last().map(|change| change.to), Some(State::Resolved));
+        assert_eq!(end(&mut store, "me", at(120), &gone()).unwrap(), 0, "there is nothing left to end");
+    }
+
+    #[test]
+    fn a_target_that_another_process_looks_after_is_left_alone() {
+        let (_folder, mut store, mut other) = two_handles();
+        store.commit_simply(&snapshot(0, &[]), &decision(&[alert("f1", "e1")], &[])).unwrap();
+        store.release_lease("shop", "me").unwrap();
+        other.acquire_lease("shop", "other", at(50), 60).unwrap();
+        assert!(matches!(end(&mut store, "me", at(60), &gone()), Err(StoreError::LeaseHeld { .. })));
+        assert_eq!(store.book("shop").unwrap().alerts.len(), 1);
+    }
+}

@@ -1,0 +1,85 @@
+//! `notify send`: a sample alert of a rule along its real route.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use super::{Place, trial};
+use crate::app::{drill, setup};
+use crate::cli::shared::{installed_plugins, load_rules};
+use crate::cli::term;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::model::{Catalog, Decision, RuleMeta, Severity, Target};
+use crate::rules::RuleSet;
+use crate::text::safe;
+
+/// Send a sample alert of a rule along its real route, marked as a drill
+///
+/// Routes, groups and severity filters hold; silences, windows and inhibitions are passed by. Says which channels are not told
+/// and why. Exit codes and `--json` as for `notify test`; 3 when no channel would be told.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id or title of the rule
+    #[arg(value_name = "RULE")]
+    rule: String,
+    /// As if it were about this target; default: the first of the config
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// As bad as that: info, warning, critical; default: what the rule's tier says
+    #[arg(long, value_name = "SEVERITY")]
+    severity: Option<Severity>,
+    /// Only this one of its channels
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+    /// For a script
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+    let config = place.channels()?;
+    let rules = load_rules(&config.rules.files, installed_plugins(place.config, place.env)?);
+    let meta = rule(&rules.set, &args.rule)?;
+    let target = target(args.target.as_deref(), config)?;
+    let (_, decide) = setup::wants(Some(config), &target);
+    let key = meta.from.as_deref().and_then(|name| rules.set.catalog().frame(name)).map(|def| def.key.clone()).unwrap_or_default();
+    let severity = args.severity.unwrap_or_else(|| meta.default_severity());
+    let mut sample = drill::sample(meta, &drill::sample_subject(&key), severity, &decide, Clock::System.now());
+    term::err(&untold(&sample));
+    if let Some(only) = &args.channel {
+        sample.notices.retain(|notice| notice.channel == *only);
+    }
+    if sample.notices.is_empty() {
+        let whom = args.channel.as_ref().map_or("no channel".into(), |only| format!("channel `{}`", safe(only)));
+        bail!("a {severity} alert of `{}` on `{}` does not lead to {whom}", meta.id, safe(&target.name));
+    }
+    trial::show(&trial::all(sample.notices, place)?, args.json)
+}
+
+fn rule<'a>(rules: &'a RuleSet, name: &str) -> anyhow::Result<&'a RuleMeta> {
+    let mut metas = rules.iter().map(|rule| rule.meta());
+    let named = metas.find(|meta| meta.id == name || meta.title.eq_ignore_ascii_case(name));
+    named.with_context(|| {
+        let near = Catalog::nearest(rules.iter().map(|rule| rule.meta().id.as_str()), name);
+        format!("there is no rule `{}`{}", safe(name), near.map_or(String::new(), |near| format!("; did you mean `{near}`?")))
+    })
+}
+
+fn target(name: Option<&str>, config: &Config) -> anyhow::Result<Target> {
+    let mut targets = config.targets.iter().map(|target| &target.target);
+    let found = match name {
+        Some(name) => targets.find(|target| target.name == name),
+        None => targets.next(),
+    };
+    found.cloned().with_context(|| format!("the config names no target{}", name.map_or(String::new(), |name| format!(" `{}`", safe(name)))))
+}
+
+/// Which channels are not told, and why.
+fn untold(sample: &Decision) -> String {
+    let line = |record: &crate::model::DecisionRecord| {
+        let whom = record.channel.as_deref().map_or("nobody is told".into(), |channel| format!("{} is not told", safe(channel)));
+        format!("{whom}: {}\n", safe(&record.reason.to_string()))
+    };
+    sample.records.iter().filter(|record| !record.sent).map(line).collect()
+}
