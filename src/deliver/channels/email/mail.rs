@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::page::{self, Page, Picture};
 use super::settings::EmailSettings;
+use crate::deliver::card::Card;
+use crate::deliver::template::{TemplateError, Templates};
 use crate::deliver::{Message, render::cut};
 use crate::model::{NoticeKind, Severity};
 use crate::text::safe;
@@ -26,6 +28,8 @@ const LAST_DATE: i64 = 253_402_300_799;
 pub(super) enum MailError {
     #[error("it has no notice")]
     Empty,
+    #[error("{0}")]
+    Words(#[from] TemplateError),
     #[error("its page cannot be rendered: {0}")]
     Page(#[from] minijinja::Error),
     #[error("it cannot be encoded: {0}")]
@@ -40,14 +44,14 @@ pub(super) fn write(message: &Message, settings: &EmailSettings) -> Result<lettr
     let mut builder = lettre::Message::builder().from(settings.from.clone());
     builder = settings.to.iter().cloned().fold(builder, MessageBuilder::to);
     builder = settings.cc.iter().cloned().fold(builder, MessageBuilder::cc);
-    builder = builder.subject(subject(message)).date(date(last).into());
+    builder = builder.subject(subject(message, &settings.templates)?).date(date(last).into());
     builder = builder.message_id(Some(id(message))).in_reply_to(root.clone()).references(root);
     for (name, value) in marks(message) {
         builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
     }
     let envelope = lettre::address::Envelope::new(Some(settings.from.email.clone()), settings.recipients());
     let encode = |e: lettre::error::Error| MailError::Encode(e.to_string());
-    builder.envelope(envelope.map_err(encode)?).multipart(parts(message)?).map_err(encode)
+    builder.envelope(envelope.map_err(encode)?).multipart(parts(message, &settings.templates)?).map_err(encode)
 }
 
 fn date(at: DateTime<Utc>) -> DateTime<Utc> {
@@ -67,11 +71,15 @@ fn marks(message: &Message) -> Vec<(&'static str, String)> {
     marks
 }
 
-/// What it is about, the same through the whole episode, behind a bracketed word that changes.
-pub(super) fn subject(message: &Message) -> String {
+/// What it is about, the same through the whole episode, behind a bracketed word that changes; or as the user words it.
+fn subject(message: &Message, templates: &Templates) -> Result<String, TemplateError> {
+    let worded = match message.notices.as_slice() {
+        [notice] if message.omitted == 0 => templates.title(&Card::of(notice)).transpose()?,
+        _ => None,
+    };
     let drill = if page::is_drill(message) { "[DRILL] " } else { "" };
-    let text = format!("{drill}[{}] {}", page::word(message), page::title(message));
-    safe(&cut(&text, SUBJECT_CHARS))
+    let text = worded.unwrap_or_else(|| format!("[{}] {}", page::word(message), page::title(message)));
+    Ok(safe(&cut(&format!("{drill}{text}"), SUBJECT_CHARS)))
 }
 
 fn id(message: &Message) -> String {
@@ -107,10 +115,10 @@ fn hash(text: &str) -> String {
 }
 
 /// Text, and HTML with its pictures. `=_` never stands in an encoded part, so no text can forge a boundary.
-fn parts(message: &Message) -> Result<MultiPart, MailError> {
-    let page = Page::of(message);
+fn parts(message: &Message, templates: &Templates) -> Result<MultiPart, MailError> {
+    let page = Page::of(message, templates)?;
     let boundary = |part: &str| format!("=_pgsteward_{part}_{}", hash(&message.key));
-    let text = part(ContentType::TEXT_PLAIN, page::text(message))?;
+    let text = part(ContentType::TEXT_PLAIN, page.text())?;
     let html = part(ContentType::TEXT_HTML, page.html()?)?;
     let both = MultiPart::alternative().boundary(boundary("alternative")).singlepart(text);
     if page.pictures.is_empty() {

@@ -12,6 +12,8 @@ mod page;
 mod sendmail;
 mod settings;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ tls: starttls                           # implicit: encrypted from the first byt
 user: pgsteward
 password: {file: /etc/pgsteward/smtp}
 timeout: 20s
+# templates: {title: "{{ severity }}: {{ summary }}"}   # the subject; `body`: plain text, shown in both parts
 # ca: /etc/pgsteward/ca.pem             # trusted instead of the system's certificates
 # hello: db-watch.example.com           # what we call ourselves; this machine's name where it is not set
 # sendmail: [/usr/sbin/sendmail, -oi]   # a local program instead of host, port, tls, ca, user, password and hello

@@ -7,22 +7,21 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::deliver::card::Card;
 use crate::deliver::render::{self, Look, cut};
+use crate::deliver::template::{TemplateError, Templates};
 use crate::deliver::{Message, Trend, plot};
-use crate::model::{ActionRequest, Evidence, Notice, NoticeKind, Severity, Unit};
+use crate::model::{Notice, NoticeKind, Severity};
 use crate::text::safe;
 
 /// Columns of the text part; mail programs break longer lines as they like.
 const LOOK: Look = Look { colour: false, width: 76 };
-/// Characters of one line, and of a whole detail.
+/// Characters of one line.
 const LINE_CHARS: usize = 1_000;
-const DETAIL_CHARS: usize = 4_000;
-/// Characters of a statement to paste; cutting one would change it, so a longer one is left out.
-const SQL_CHARS: usize = 4_000;
 /// What an exercise begins with.
 const DRILL: &str = "DRILL: this is an exercise, nothing is wrong.";
 
-/// The values of the template.
+/// What both parts are made of; also the values of the HTML template.
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
     title: String,
@@ -30,22 +29,23 @@ pub(super) struct Page {
     colour: &'static str,
     drill: Option<&'static str>,
     /// When there is one notice.
-    one: Option<Details>,
+    one: Option<One>,
     /// When there are several.
     list: Vec<Entry>,
     more: Option<String>,
     key: String,
     pub pictures: Vec<Picture>,
+    /// The one notice for a text of fixed width.
+    #[serde(skip)]
+    block: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Details {
-    summary: String,
-    detail: Vec<String>,
-    facts: Vec<Fact>,
-    advice: Vec<Advice>,
+struct One {
+    card: Card,
+    /// What is said of it in the user's own words, if there are any.
+    body: Option<String>,
     about: Vec<(&'static str, String)>,
-    runbook: Vec<String>,
     links: Vec<(String, String)>,
 }
 
@@ -58,20 +58,6 @@ struct Entry {
     summary: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Fact {
-    name: String,
-    value: String,
-    limit: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Advice {
-    sql: Option<String>,
-    text: String,
-    why: String,
-}
-
 /// A plot, and what stands beside it.
 #[derive(Debug, Serialize)]
 pub(super) struct Picture {
@@ -79,6 +65,7 @@ pub(super) struct Picture {
     pub file: String,
     #[serde(skip)]
     pub png: Vec<u8>,
+    blocks: String,
     name: String,
     last: String,
     limit: Option<String>,
@@ -89,70 +76,74 @@ pub(super) struct Picture {
 }
 
 impl Page {
-    pub fn of(message: &Message) -> Self {
-        let one = if message.notices.len() == 1 { message.first().map(Details::of) } else { None };
-        let list = if one.is_some() { Vec::new() } else { message.notices.iter().map(Entry::of).collect() };
-        Self {
+    /// The page of a message.
+    ///
+    /// # Errors
+    /// When the user's own words cannot be put together.
+    pub fn of(message: &Message, templates: &Templates) -> Result<Self, TemplateError> {
+        let single = match message.notices.as_slice() {
+            [notice] if message.omitted == 0 => Some(notice),
+            _ => None,
+        };
+        Ok(Self {
             title: line(&title(message)),
             word: word(message),
             colour: colour(message.is_resolved(), message.severity()),
             drill: is_drill(message).then_some(DRILL),
-            one,
-            list,
+            one: single.map(|notice| One::of(notice, templates)).transpose()?,
+            list: if single.is_some() { Vec::new() } else { message.notices.iter().map(Entry::of).collect() },
             more: more(message),
             key: line(&message.key),
             pictures: message.trends.iter().enumerate().filter_map(|(n, trend)| Picture::of(n, trend)).collect(),
-        }
+            block: single.map_or(String::new(), |notice| render::console(notice, &message.key, LOOK)),
+        })
     }
 
     /// The HTML part.
+    ///
+    /// # Errors
+    /// When the template fails, which its tests rule out.
     pub fn html(&self) -> Result<String, minijinja::Error> {
         let mut templates = minijinja::Environment::new();
         templates.add_template("mail.html", include_str!("mail.html"))?;
         templates.get_template("mail.html")?.render(self)
     }
-}
 
-/// The text part.
-pub(super) fn text(message: &Message) -> String {
-    let mut blocks: Vec<String> = Vec::new();
-    blocks.extend(is_drill(message).then(|| format!("{DRILL}\n")));
-    match message.notices.as_slice() {
-        [notice] => {
-            blocks.push(render::console(notice, &message.key, LOOK));
-            let notes = notes(notice).into_iter().map(|(name, value)| paragraph(&format!("{name}: {value}")));
-            blocks.push(notes.chain(links(notice).iter().map(|(title, url)| format!("{title}: {url}\n"))).collect());
+    /// The text part.
+    pub fn text(&self) -> String {
+        let mut blocks: Vec<String> = self.drill.map(|drill| format!("{drill}\n")).into_iter().collect();
+        match &self.one {
+            Some(one) => blocks.extend(self.alone(one)),
+            None => blocks.extend(self.listed()),
         }
-        notices => {
-            blocks.push(paragraph(&format!("{}: {}", word(message), title(message))));
-            blocks.push(notices.iter().map(|notice| row(&Entry::of(notice))).collect());
-            blocks.extend(more(message).map(|more| format!("{more}\n")));
-            blocks.push(format!("Key {}\n", line(&message.key)));
-        }
+        blocks.push(self.pictures.iter().map(Picture::text).collect());
+        blocks.retain(|block| !block.is_empty());
+        blocks.join("\n")
     }
-    blocks.push(message.trends.iter().filter_map(|trend| Picture::of(0, trend).map(|p| sparkline(&p, trend))).collect());
-    blocks.retain(|block| !block.is_empty());
-    blocks.join("\n")
-}
 
-fn row(entry: &Entry) -> String {
-    let head = format!("{:<9} {}  {}", entry.word.to_uppercase(), entry.rule, entry.place);
-    format!("{}{}", paragraph(head.trim_end()), wrapped(&entry.summary, "          "))
+    fn alone(&self, one: &One) -> [String; 2] {
+        if let Some(body) = &one.body {
+            return [format!("{body}\n"), format!("Key {}\n", self.key)];
+        }
+        let notes = one.about.iter().filter(|(name, _)| NOTES.contains(name)).map(|(name, value)| paragraph(&format!("{name}: {value}")));
+        [self.block.clone(), notes.chain(one.links.iter().map(|(title, url)| format!("{title}: {url}\n"))).collect()]
+    }
+
+    fn listed(&self) -> Vec<String> {
+        let head = paragraph(&format!("{}: {}", self.word, self.title));
+        let rows = self.list.iter().map(Entry::text).collect();
+        let more = self.more.as_ref().map_or(String::new(), |more| format!("{more}\n"));
+        vec![head, rows, more, format!("Key {}\n", self.key)]
+    }
 }
 
 fn paragraph(text: &str) -> String {
-    wrapped(&line(text), "")
+    wrapped(text, "")
 }
 
 fn wrapped(text: &str, indent: &str) -> String {
     let options = textwrap::Options::new(LOOK.width).initial_indent(indent).subsequent_indent(indent);
     textwrap::fill(text, options.word_splitter(textwrap::WordSplitter::NoHyphenation)) + "\n"
-}
-
-fn sparkline(picture: &Picture, trend: &Trend) -> String {
-    let limit = picture.limit.as_ref().map_or(String::new(), |limit| format!(", limit {limit}"));
-    let (name, line) = (&picture.name, plot::sparkline(trend));
-    format!("{name}\n  {line}  now {}{limit}\n  {} to {}, {} to {}\n", picture.last, picture.low, picture.high, picture.from, picture.until)
 }
 
 /// Whether it is an exercise.
@@ -217,54 +208,40 @@ fn line(text: &str) -> String {
     safe(&cut(text, LINE_CHARS))
 }
 
-fn time(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// What else is to be known of how it came to be told.
-fn notes(notice: &Notice) -> Vec<(&'static str, String)> {
-    let mut notes = Vec::new();
-    notes.extend((!notice.reason.is_empty()).then(|| ("Told because", line(&notice.reason))));
-    notes.extend(notice.acked.as_ref().map(|who| ("Acknowledged", line(who))));
-    notes.extend(notice.fallback_of.as_ref().map(|channel| ("Instead of", format!("channel {}, which cannot be reached", line(channel)))));
-    notes
-}
-
 /// Links that lead to the web and nowhere else.
 fn links(notice: &Notice) -> Vec<(String, String)> {
     let is_web = |url: &str| (url.starts_with("https://") || url.starts_with("http://")) && url.chars().all(|c| c.is_ascii_graphic());
     notice.links.iter().filter(|link| is_web(&link.url)).map(|link| (line(&link.title), line(&link.url))).collect()
 }
 
-impl Details {
-    fn of(notice: &Notice) -> Self {
-        let over = notice.kind == NoticeKind::Resolved;
-        let texts = |text: &str, most| cut(text, most).lines().map(line).collect::<Vec<_>>();
-        Self {
-            summary: line(&notice.summary),
-            detail: if over { Vec::new() } else { texts(&notice.detail, DETAIL_CHARS) },
-            facts: if over { Vec::new() } else { notice.evidence.iter().map(Fact::of).collect() },
-            advice: if over { Vec::new() } else { notice.actions.iter().map(Advice::of).collect() },
-            about: about(notice),
-            runbook: if over { Vec::new() } else { texts(&notice.runbook, DETAIL_CHARS) },
-            links: links(notice),
-        }
+impl One {
+    fn of(notice: &Notice, templates: &Templates) -> Result<Self, TemplateError> {
+        let card = Card::of(notice);
+        let body = templates.body(&card).transpose()?;
+        Ok(Self { body, about: about(&card), links: links(notice), card })
     }
 }
 
-fn about(notice: &Notice) -> Vec<(&'static str, String)> {
-    let mut about = vec![("Target", line(&notice.target))];
-    about.extend(notice.cluster.as_ref().map(|cluster| ("Cluster", line(cluster))));
-    about.extend((!notice.subject.is_empty()).then(|| ("About", line(&notice.subject.to_string()))));
-    about.push(("Rule", line(&notice.rule)));
-    about.push(("Since", time(notice.active_at)));
-    if notice.kind == NoticeKind::Resolved {
-        let lasted = (notice.at - notice.active_at).num_seconds().max(0);
-        about.push(("Until", format!("{}; it lasted {}", time(notice.at), pgsteward_helpers::span(lasted as f64))));
-    }
-    about.extend(notice.began_during.as_ref().map(|during| ("Began during", format!("{}, in which nobody was told", line(during)))));
-    about.extend(notes(notice));
-    about
+/// Rows that the text block does not have.
+const NOTES: [&str; 3] = ["Told because", "Acknowledged", "Instead of"];
+
+fn about(card: &Card) -> Vec<(&'static str, String)> {
+    let lasted = pgsteward_helpers::span(card.lasted);
+    let [because, acknowledged, instead] = NOTES;
+    let (during, until) = (format!("{}, in which nobody was told", card.began_during), format!("{}, after {lasted}", card.at));
+    let rows = [
+        ("Target", &card.target, card.target.clone()),
+        ("Cluster", &card.cluster, card.cluster.clone()),
+        ("About", &card.subject, card.subject.clone()),
+        ("Rule", &card.rule, card.rule.clone()),
+        ("Since", &card.active_at, card.active_at.clone()),
+        ("Until", if card.resolved { &card.at } else { &String::new() }, until),
+        ("Began during", &card.began_during, during),
+        (because, &card.reason, card.reason.clone()),
+        (acknowledged, &card.acked, card.acked.clone()),
+        (instead, &card.fallback_of, format!("the channel {}, which could not be reached", card.fallback_of)),
+    ];
+    rows.into_iter().filter(|(_, value, _)| !value.is_empty()).map(|(name, _, shown)| (name, shown)).collect()
 }
 
 impl Entry {
@@ -278,42 +255,24 @@ impl Entry {
             summary: line(&notice.summary),
         }
     }
-}
 
-impl Fact {
-    fn of(fact: &Evidence) -> Self {
-        let shown = |value: Option<f64>, none: &str| value.map_or(none.to_string(), |value| fact.unit.show(value));
-        Self { name: line(&fact.metric), value: shown(fact.value, "unknown"), limit: shown(fact.threshold, "") }
-    }
-}
-
-impl Advice {
-    fn of(action: &ActionRequest) -> Self {
-        let why = line(&action.why);
-        let (sql, text) = match action.sql() {
-            Ok(Some(sql)) if sql.chars().count() > SQL_CHARS => (None, "the statement is too long for a mail; `pgsteward alerts` shows it".into()),
-            Ok(Some(sql)) if safe(&sql) != sql => {
-                let note = "a name in it holds characters that are shown as \\u{..}; it does not run as it stands";
-                (Some(format!("{};", safe(&sql))), note.into())
-            }
-            Ok(Some(sql)) => (Some(format!("{sql};")), String::new()),
-            Ok(None) => (None, line(action.params.get("text").map_or("", String::as_str))),
-            Err(error) => (None, line(&format!("the advice `{}` cannot be written as SQL: {error}", action.kind))),
-        };
-        Self { sql, text, why }
+    fn text(&self) -> String {
+        let head = format!("{:<9} {}  {}", self.word.to_uppercase(), self.rule, self.place);
+        format!("{}{}", paragraph(head.trim_end()), wrapped(&self.summary, "          "))
     }
 }
 
 impl Picture {
     fn of(n: usize, trend: &Trend) -> Option<Self> {
         let png = plot::png(trend)?;
-        let unit: Unit = trend.fact.unit;
+        let unit = trend.fact.unit;
         let finite = || trend.points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
         let clock = |at: &DateTime<Utc>| at.format("%H:%M UTC").to_string();
         Some(Self {
             cid: format!("plot-{n}@pgsteward"),
             file: format!("plot-{n}.png"),
             png,
+            blocks: plot::sparkline(trend),
             name: line(&trend.fact.metric),
             last: unit.show(finite().next_back()?),
             limit: trend.fact.threshold.map(|limit| unit.show(limit)),
@@ -322,5 +281,10 @@ impl Picture {
             from: trend.points.first().map(|(at, _)| clock(at))?,
             until: trend.points.last().map(|(at, _)| clock(at))?,
         })
+    }
+    fn text(&self) -> String {
+        let limit = self.limit.as_ref().map_or(String::new(), |limit| format!(", limit {limit}"));
+        let span = format!("  {} to {}, {} to {}\n", self.low, self.high, self.from, self.until);
+        format!("{}\n  {}  now {}{limit}\n{span}", self.name, self.blocks, self.last)
     }
 }

@@ -6,6 +6,8 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use serde::{Serialize, Serializer};
 
+use crate::deliver::escape::Escape;
+use crate::deliver::template::Templates;
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node, text_of};
@@ -23,6 +25,8 @@ pub(super) struct EmailSettings {
     pub cc: Vec<Mailbox>,
     #[serde(flatten)]
     pub carrier: Carrier,
+    /// Subject and body of a mail about one alert, in the user's words.
+    pub templates: Templates,
 }
 
 /// What takes a mail over.
@@ -93,11 +97,13 @@ pub(super) fn read(file: &str, fields: &mut Fields<'_>) -> Option<EmailSettings>
     let to = mailboxes(fields, "to");
     let cc = mailboxes(fields, "cc");
     let timeout_s = timeout(fields);
+    // Plain text: the HTML part escapes it itself.
+    let templates = Templates::take(fields, Escape::Plain);
     let carrier = match fields.node("sendmail") {
         Some(node) => sendmail(fields, node, timeout_s?),
         None => smtp(file, fields, timeout_s),
     };
-    Some(EmailSettings { from: from?, to: to?, cc: cc?, carrier: carrier? })
+    Some(EmailSettings { from: from?, to: to?, cc: cc?, carrier: carrier?, templates })
 }
 
 fn mailboxes(fields: &mut Fields<'_>, key: &'static str) -> Option<Vec<Mailbox>> {
@@ -265,7 +271,7 @@ mod tests {
         let (settings, problems) = checked("from: me@x.org\nto: [a@x.org, Ada <b@x.org>]\nhost: mail.x.org\n");
         assert_eq!(problems, Vec::<String>::new());
         let expected = serde_json::json!({
-            "from": "me@x.org", "to": ["a@x.org", "Ada <b@x.org>"], "host": "mail.x.org", "port": 587, "tls": "starttls", "timeout": 20
+            "from": "me@x.org", "to": ["a@x.org", "Ada <b@x.org>"], "host": "mail.x.org", "port": 587, "tls": "starttls", "timeout": 20, "templates": {}
         });
         assert_eq!(settings.unwrap(), expected);
         let (settings, problems) = checked("from: me@x.org\nto: a@x.org\nsendmail: /usr/sbin/sendmail\n");
