@@ -244,7 +244,7 @@ async fn a_strict_parser_finds_every_header_both_parts_and_the_picture() {
 
 fn check(mail: &str) {
     let parsed = MessageParser::new().parse(mail).unwrap();
-    assert_eq!(parsed.subject(), Some("[critical] dead rows past the vacuum trigger: database=shop schema=public table=orders on orders-1"));
+    assert_eq!(parsed.subject(), Some("[critical] dead rows past the vacuum trigger: shop.public.orders on orders-1"));
     assert_eq!(parsed.from().unwrap().first().unwrap().address(), Some("pgsteward@x.org"));
     let to: Vec<_> = parsed.to().unwrap().iter().map(|to| to.address().unwrap().to_string()).collect();
     assert_eq!(to, ["a@x.org", "b@x.org"]);

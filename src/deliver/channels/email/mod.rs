@@ -28,7 +28,7 @@ use crate::model::Reach;
 pub(super) const KIND: ChannelKind = ChannelKind {
     name: "email",
     doc: "sends mails with plots, over SMTP or a local sendmail",
-    example: "kind: email
+    example: r#"kind: email
 from: pgsteward <pgsteward@example.com>
 to: [dba@example.com]                   # cc: works the same
 host: smtp.example.com
@@ -41,7 +41,7 @@ timeout: 20s
 # ca: /etc/pgsteward/ca.pem             # trusted instead of the system's certificates
 # hello: db-watch.example.com           # what we call ourselves; this machine's name where it is not set
 # sendmail: [/usr/sbin/sendmail, -oi]   # a local program instead of host, port, tls, ca, user, password and hello
-",
+"#,
     traits: Traits { stateful: false, reach: Reach::Tell, most: 200, digest: true, rate: Some(Rate { count: 30, per_s: 60 }), draws: true },
     settings: |file, fields| settings::read(file, fields).map(|settings| ChannelSettings(Arc::new(settings))),
 };

@@ -106,7 +106,7 @@ impl Page {
     pub fn html(&self) -> Result<String, minijinja::Error> {
         let mut templates = minijinja::Environment::new();
         templates.add_template("mail.html", include_str!("mail.html"))?;
-        templates.get_template("mail.html")?.render(self)
+        templates.get_template("mail.html")?.render(minijinja::value::Serde(self))
     }
 
     /// The text part.
