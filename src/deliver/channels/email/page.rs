@@ -125,8 +125,7 @@ impl Page {
         if let Some(body) = &one.body {
             return [format!("{body}\n"), format!("Key {}\n", self.key)];
         }
-        let notes = one.about.iter().filter(|(name, _)| NOTES.contains(name)).map(|(name, value)| paragraph(&format!("{name}: {value}")));
-        [self.block.clone(), notes.chain(one.links.iter().map(|(title, url)| format!("{title}: {url}\n"))).collect()]
+        [self.block.clone(), one.links.iter().map(|(title, url)| format!("{title}: {url}\n")).collect()]
     }
 
     fn listed(&self) -> Vec<String> {
@@ -222,12 +221,8 @@ impl One {
     }
 }
 
-/// Rows that the text block does not have.
-const NOTES: [&str; 3] = ["Told because", "Acknowledged", "Instead of"];
-
 fn about(card: &Card) -> Vec<(&'static str, String)> {
     let lasted = pgsteward_helpers::span(card.lasted);
-    let [because, acknowledged, instead] = NOTES;
     let (during, until) = (format!("{}, in which nobody was told", card.began_during), format!("{}, after {lasted}", card.at));
     let rows = [
         ("Target", &card.target, card.target.clone()),
@@ -237,9 +232,9 @@ fn about(card: &Card) -> Vec<(&'static str, String)> {
         ("Since", &card.active_at, card.active_at.clone()),
         ("Until", if card.resolved { &card.at } else { &String::new() }, until),
         ("Began during", &card.began_during, during),
-        (because, &card.reason, card.reason.clone()),
-        (acknowledged, &card.acked, card.acked.clone()),
-        (instead, &card.fallback_of, format!("the channel {}, which could not be reached", card.fallback_of)),
+        ("Told because", &card.reason, card.reason.clone()),
+        ("Acknowledged", &card.acked, card.acked.clone()),
+        ("Instead of", &card.fallback_of, format!("the channel {}, which could not be reached", card.fallback_of)),
     ];
     rows.into_iter().filter(|(_, value, _)| !value.is_empty()).map(|(name, _, shown)| (name, shown)).collect()
 }
