@@ -17,6 +17,7 @@ pub mod hook;
 pub mod http;
 pub mod labelled;
 mod packet;
+pub mod plot;
 pub mod rate;
 pub mod render;
 pub mod retry;
@@ -24,6 +25,7 @@ pub mod story;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod trend;
 mod turn;
 
 pub use drain::{DrainBudget, DrainReport, Post};
