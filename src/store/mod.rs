@@ -26,6 +26,7 @@ mod ruling;
 mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
+mod series;
 mod tick;
 
 pub use channel::ChannelState;
@@ -35,6 +36,7 @@ pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
 pub use outbox::{AttemptOutcome, Batch, ChannelCounts, DeadFilter, LeaseRequest, OutboxRow};
 pub use retention::Pruned;
 pub use ruling::{Ruling, Verdict};
+pub use series::Series;
 pub use tick::{OutcomeSummary, TickCommit};
 
 use std::cell::RefCell;
