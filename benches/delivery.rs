@@ -238,9 +238,10 @@ fn send(folder: &Path, port: &str, alerts: usize) {
     let budget = DrainBudget { rows: usize::MAX, time: Duration::from_secs(3_600) };
     runtime().block_on(async {
         let post = Post { store: &store.0, lines: &lines, owner: &owner, clock: &Clock::System, seed: 1 };
+        post.drain(budget).await;
         while store.lock().outbox_counts().unwrap()["hook"].waiting > 0 {
             post.drain(budget).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
     let (cpu, wall) = (cpu.elapsed(), wall.elapsed().as_secs_f64());
@@ -301,9 +302,7 @@ fn commit(store: &SharedStore, first: usize, alerts: usize) {
     let server = Some(Server::default());
     let snapshot = Snapshot { form: Snapshot::FORM, target, taken_at: now, server, frames: BTreeMap::new(), cost: Cost::default() };
     let (target, owner, base_version) = ("bench", "bench", book.version);
-    store
-        .commit(&TickCommit { target, owner, now, snapshot: &snapshot, outcomes: &outcomes, decision: &decision, base_version })
-        .unwrap();
+    store.commit(&TickCommit { target, owner, now, snapshot: &snapshot, outcomes: &outcomes, decision: &decision, base_version }).unwrap();
 }
 
 fn outcome(first: usize, findings: usize) -> RuleOutcome {

@@ -39,6 +39,8 @@ rules:
   override:
     - {match: {env: dev}, severity_at_most: info}
     - {match: {target: orders-1}, rule: dead_tuples_past_trigger, settings: {factor: 3}, why: DBA-311}
+silences:
+  - {name: move, match: {team: data}, from: "2026-01-05T00:00:00Z", to: "2026-01-20T00:00:00Z", reason: new racks, author: ops}
 "#;
 
 /// A run of the binary: exit code, standard output, standard error.
@@ -311,6 +313,8 @@ fn a_silence_must_be_meant_and_must_end() {
     refused(&["severity>=loud", "--for", "1h"], "there is no severity `loud`");
     assert_eq!(world.ran(&["silence", "start", "--all", "--for", "30m", "--reason", "move"]).code, 0);
     assert!(world.out(&["silence", "list"]).contains("(everything)"));
+    let planned = world.json(&["silence", "list", "--all", "--json", "--config", "pgsteward.yaml"]);
+    assert!(planned.as_array().unwrap().iter().any(|one| one["id"] == "move" && one["reason"] == "new racks"), "{planned}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ pub fn written_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Store
     Store::open(&path).with_context(|| format!("the store `{}` cannot be written", path.display()))
 }
 
-const NO_STORE: &str = "there is no store yet: `pgsteward run` makes one; `--config` says where it is";
+const NO_STORE: &str = "there is no store yet: `pgsteward run` makes one";
 
 /// The store of a service on this machine, if there is one.
 pub fn existing_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Option<Store>> {

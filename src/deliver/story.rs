@@ -317,6 +317,35 @@ mod tests {
         assert!(story.fitting(|parts| parts.len(), |_| false).is_none());
     }
 
+    fn worded(yaml: &str, message: &Message) -> (String, Vec<Part>) {
+        let root = crate::yaml::parse("c", yaml).unwrap();
+        let mut fields = crate::yaml::Fields::open("c", &root, "a channel").unwrap();
+        let templates = Templates::take(&mut fields, Escape::Slack);
+        assert_eq!(fields.finish(), []);
+        let story = Story::of(message, &templates);
+        (story.title.clone(), story.fitting(|parts| parts.to_vec(), |_| true).unwrap())
+    }
+
+    #[test]
+    fn users_word_title_and_body_but_a_drill_stays_one() {
+        let yaml = "templates: {title: 'page {{ target }}', body: '*{{ summary }}*'}";
+        let (title, parts) = worded(yaml, &Message::of(Notice { drill: true, summary: "a < b".into(), ..notice("k") }));
+        assert_eq!(title, "DRILL, nothing is wrong: page orders-1");
+        assert_eq!(parts[0], Part::Markup("*a &lt; b*".into()));
+        assert_eq!(parts[1], Part::Word("Note", "this is an exercise: nothing is wrong, and nothing is to be done".into()));
+        let (_, parts) = worded(yaml, &group(2));
+        assert_eq!(parts[..2], [Part::Strong("page orders-1".into()), Part::Markup("*1.2 M dead rows, 6 x the vacuum trigger*".into())]);
+    }
+
+    #[test]
+    fn a_template_that_fails_costs_nobody_the_notice() {
+        let long = Notice { detail: "x".repeat(7_000), ..notice("k") };
+        let (_, parts) = worded("templates: {body: '{{ detail * 9 }}'}", &Message::of(long));
+        assert_eq!(parts[0], Part::Text("1.2 M dead rows, 6 x the vacuum trigger".into()));
+        let why = "the template `body` fails in line 1: it makes more than 32 kB; this is told without it";
+        assert_eq!(parts.last(), Some(&Part::Word("Note", why.into())));
+    }
+
     #[test]
     fn the_mood_is_the_worst_that_goes_on() {
         let of = |notices: Vec<Notice>| mood(&Message { notices, ..Message::of(notice("k")) });

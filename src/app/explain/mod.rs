@@ -64,7 +64,7 @@ pub enum Answer {
     /// About one subject.
     One(Box<Explanation>),
     /// About a rule with several subjects, when none was named.
-    Several(Overview),
+    Several(Box<Overview>),
 }
 
 /// All that is known of one subject.
@@ -164,7 +164,7 @@ pub fn explain(from: &Sources<'_>, question: &Question<'_>) -> Result<Answer> {
     let scene = scene::Scene::open(from, question, &target)?;
     match find::subject(&scene, question)? {
         Some(subject) => Ok(Answer::One(Box::new(one(from, question, &scene, subject)?))),
-        None => Ok(Answer::Several(scene.overview(from.store)?)),
+        None => Ok(Answer::Several(Box::new(scene.overview(from.store)?))),
     }
 }
 

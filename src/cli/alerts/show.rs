@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
     let (target, fingerprint) = one(&store, &args.id)?;
     let alerts = store.alerts_by_prefix(&fingerprint.0)?;
     let mut text = match alerts.iter().find(|alert| alert.target == target) {
-        Some(alert) => living(&store, alert, Clock::System.now())?,
+        Some(alert) => living(&store, alert, place, Clock::System.now())?,
         None => over(&store, &target, &fingerprint)?,
     };
     text.push_str(&told(&store, &fingerprint)?);
@@ -56,7 +56,7 @@ fn head(severity: Severity, rule: &str, target: &str, subject: &str, summary: &s
     format!("{bad}  {} on {}  {}\n{}\n", styled(BOLD, rule), safe(target), safe(subject), safe(summary))
 }
 
-fn living(store: &Store, alert: &Alert, now: DateTime<Utc>) -> anyhow::Result<String> {
+fn living(store: &Store, alert: &Alert, place: &Place<'_>, now: DateTime<Utc>) -> anyhow::Result<String> {
     let mut text = head(alert.severity, &alert.rule, &alert.target, &alert.subject.to_string(), &alert.summary);
     if !alert.detail.is_empty() {
         text.push_str(&format!("{}\n", safe(&alert.detail)));
@@ -72,7 +72,9 @@ fn living(store: &Store, alert: &Alert, now: DateTime<Utc>) -> anyhow::Result<St
         text.push_str(&acked(ack));
     }
     let target = Target { name: alert.target.clone(), ..Target::default() };
-    for silence in store.silences_since(now)?.iter().filter(|silence| is_matched(alert, &target, &silence.matchers)) {
+    let silences = store.silences_since(now)?;
+    let planned = place.config.iter().flat_map(|config| &config.silences).filter(|one| one.ends_at > now);
+    for silence in silences.iter().chain(planned).filter(|silence| is_matched(alert, &target, &silence.matchers)) {
         text.push_str(&silenced(silence));
     }
     text.push_str(&evidence(&alert.evidence));

@@ -1,5 +1,6 @@
 //! `notify`: channels, their trouble, and drills. ONE FILE A SUBCOMMAND.
 
+mod catch;
 mod dead;
 mod list;
 mod redrive;
@@ -34,6 +35,7 @@ enum Command {
     Resume(resume::Args),
     Dead(dead::Args),
     Redrive(redrive::Args),
+    Catch(catch::Args),
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -47,6 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Resume(args) => resume::run(args, &place),
         Command::Dead(args) => dead::run(args, &place),
         Command::Redrive(args) => redrive::run(args, &place),
+        Command::Catch(args) => catch::run(args),
     }
 }
 

@@ -19,7 +19,6 @@ use crate::deliver::channels::{Means, Terminal};
 use crate::deliver::render::Look;
 use crate::deliver::{Channel, Receipt, SendError};
 use crate::model::Notice;
-use crate::store::ChannelState;
 use crate::text::safe;
 
 /// What came of it.
@@ -39,13 +38,12 @@ pub(super) fn all(notices: Vec<Notice>, place: &Place<'_>) -> anyhow::Result<Vec
     let states = existing_store(place.config, place.env).ok().flatten().and_then(|store| store.channel_states().ok()).unwrap_or_default();
     let sends = channels.iter().map(|(channel, notice)| drill::send(channel.as_ref(), notice.clone()));
     let answers = block_on(join_all(sends))?;
-    let tried = |((channel, _), answer): (&(Box<dyn Channel>, Notice), Result<Receipt, SendError>)| Tried {
-        channel: channel.name().into(),
-        kind: channel.kind().into(),
-        answer,
-        paused: states.get(channel.name()).and_then(|state: &ChannelState| state.paused.clone()),
-    };
-    Ok(channels.iter().zip(answers).map(tried).collect())
+    let mut tried = Vec::with_capacity(answers.len());
+    for ((channel, _), answer) in channels.iter().zip(answers) {
+        let paused = states.get(channel.name()).and_then(|state| state.paused.clone());
+        tried.push(Tried { channel: channel.name().into(), kind: channel.kind().into(), answer, paused });
+    }
+    Ok(tried)
 }
 
 fn channel(name: &str, config: &Config, place: &Place<'_>) -> anyhow::Result<Box<dyn Channel>> {

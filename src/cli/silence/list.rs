@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::model::Silence;
 use crate::store::Store;
 
-/// Show silences
+/// Show silences, with `--config` those of the config too
 ///
 /// `--json` prints a list: id, matchers, starts_at, ends_at, author, reason, link, expire_on_resolve, created_at, and `ended`
 /// (when and why) for one that was ended before its time.
@@ -31,7 +31,10 @@ pub struct Args {
 pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
     let store = read_store(place.config, place.env)?;
-    let silences = store.silences_since(if args.all { DateTime::<Utc>::MIN_UTC } else { now })?;
+    let since = if args.all { DateTime::<Utc>::MIN_UTC } else { now };
+    let planned = place.config.iter().flat_map(|config| &config.silences).filter(|one| one.ends_at > since).cloned();
+    let mut silences = store.silences_since(since)?;
+    silences.extend(planned);
     let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&silences)?) } else { page(&store, &silences, now)? };
     term::out(&text);
     Ok(ExitCode::SUCCESS)

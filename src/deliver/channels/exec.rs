@@ -70,8 +70,8 @@ fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
         fields.error(node, "`command` must be a list: program and arguments");
     }
     let timeout_s = fields.seconds("timeout").unwrap_or(20);
-    if !(1..=LONGEST_S).contains(&timeout_s) {
-        fields.error(node, format!("`timeout` must be 1s to {LONGEST_S}s"));
+    if let Some(node) = fields.node("timeout").filter(|_| !(1..=LONGEST_S).contains(&timeout_s)) {
+        fields.error(node, format!("`timeout` must be from 1s to {LONGEST_S}s"));
     }
     Some(ChannelSettings(Arc::new(ExecSettings { command: command?, timeout_s })))
 }
@@ -320,7 +320,7 @@ mod tests {
         assert_ne!(checked("command: [/bin/tell, --token, hunter3]").0.unwrap(), settings, "another argument is another setting");
         assert_eq!(
             checked("command: []\ntimeout: 60s").1,
-            ["c:1:10: error: `command` must be a list: program and arguments", "c:1:10: error: `timeout` must be 1s to 25s",]
+            ["c:1:10: error: `command` must be a list: program and arguments", "c:2:10: error: `timeout` must be from 1s to 25s",]
         );
     }
 }

@@ -5,6 +5,8 @@
 //! since changing it twice does no harm.
 
 mod embed;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -15,12 +17,11 @@ use serde_json::{Value, json};
 
 use super::{ChannelKind, ChannelSettings, Means, Rate, Settings, Traits};
 use crate::deliver::escape::Escape;
-use crate::deliver::http::{Address, Answer, Http, HttpSettings};
+use crate::deliver::hook::Hook;
+use crate::deliver::http::{Answer, Http};
 use crate::deliver::story::Story;
-use crate::deliver::template::Templates;
 use crate::deliver::{Channel, Message, Receipt, SendError};
 use crate::model::{NoticeKind, Reach};
-use crate::secret::Secret;
 use crate::yaml::Fields;
 
 pub(super) const KIND: ChannelKind = ChannelKind {
@@ -37,18 +38,10 @@ const WRONG_TOKEN: u64 = 50_027;
 const UNKNOWN_MESSAGE: u64 = 10_008;
 
 #[derive(Debug, Clone, Serialize)]
-struct DiscordSettings {
-    url: Address,
-    #[serde(flatten)]
-    http: HttpSettings,
-    templates: Templates,
-}
+struct DiscordSettings(Hook);
 
 fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
-    let url = fields.required("url").and_then(|_| Secret::take(fields, "url"));
-    let http = HttpSettings::read(fields);
-    let templates = Templates::take(fields, Escape::Markdown);
-    Some(ChannelSettings(Arc::new(DiscordSettings { url: Address::Secret(url?), http, templates })))
+    Hook::take(fields, Escape::Markdown).map(|hook| ChannelSettings(Arc::new(DiscordSettings(hook))))
 }
 
 impl Settings for DiscordSettings {
@@ -61,13 +54,13 @@ impl Settings for DiscordSettings {
     }
 
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
-        Box::new(Discord { name: name.into(), http: Http::new(&self.http, &means.env), settings: self.clone() })
+        Box::new(Discord { name: name.into(), http: Http::new(&self.0.http, &means.env), hook: self.0.clone() })
     }
 }
 
 struct Discord {
     name: String,
-    settings: DiscordSettings,
+    hook: Hook,
     http: Http,
 }
 
@@ -82,11 +75,11 @@ impl Channel for Discord {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
-            let story = Story::of(message, &self.settings.templates);
+            let story = Story::of(message, &self.hook.templates);
             let body =
                 embed::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into Discord's limits".into() })?;
             let body = body.to_string().into_bytes();
-            let webhook = self.http.url("url", &self.settings.url).await?;
+            let webhook = self.http.url("url", &self.hook.url).await?;
             let first = match first(message) {
                 Some(first) if self.change(&webhook, &first, body.clone()).await? => Some(first),
                 _ => None,
@@ -197,53 +190,4 @@ impl First {
 /// It becomes part of an address.
 fn is_id(text: &str) -> bool {
     (1..30).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deliver::testing::{group, notice};
-    use crate::env::Env;
-    use crate::model::Notice;
-
-    fn of(kind: NoticeKind, previous: &str) -> Message {
-        Message { previous: Some(previous.into()), ..Message::of(Notice { kind, ..notice("k") }) }
-    }
-
-    #[test]
-    fn the_first_message_of_an_episode_is_changed_by_what_is_new() {
-        let there = First { id: "12".into(), episode: "7f3a-0".into() };
-        assert_eq!(there.handle().as_deref(), Some("12 7f3a-0"));
-        assert_eq!(first(&of(NoticeKind::Resolved, "12 7f3a-0")), Some(there.clone()));
-        assert_eq!(first(&of(NoticeKind::Resolved, "12 other")), None);
-        assert_eq!(first(&of(NoticeKind::Repeat, "12 7f3a-0")), None);
-        assert_eq!(First::unknown(&of(NoticeKind::Repeat, "12 7f3a-0")), Some(there), "but it stays the first");
-        assert_eq!(first(&Message { previous: Some("12 7f3a-0".into()), ..group(3) }), None);
-        assert_eq!(["", "12", "1/../2 e", "x e"].map(First::parse), [None, None, None, None]);
-    }
-
-    #[test]
-    fn discords_own_words_say_more_than_the_status() {
-        let of = |status, body: &str| {
-            let http = Http::new(&HttpSettings::default(), &Env::of([]));
-            let discord = Discord {
-                name: "a channel".into(),
-                settings: DiscordSettings {
-                    url: Address::Secret(Secret::plain("x")),
-                    http: HttpSettings::default(),
-                    templates: Templates::none(),
-                },
-                http,
-            };
-            discord.taken(&Answer { status, headers: Default::default(), body: body.into(), whole: true, host: "discord.example".into() })
-        };
-        assert_eq!(of(200, r#"{"id": "12"}"#), Ok("12".into()));
-        assert!(matches!(of(204, ""), Err(SendError::Retryable { .. })), "without the message nobody knows");
-        assert!(matches!(of(429, r#"{"retry_after": 0.65, "global": false}"#), Err(SendError::Retryable { after_s: Some(1), .. })));
-        assert!(matches!(of(429, r#"{"retry_after": -1e99}"#), Err(SendError::Retryable { after_s: None, .. })));
-        assert!(matches!(of(404, r#"{"message": "Unknown Webhook", "code": 10015}"#), Err(SendError::Auth { .. })));
-        assert!(matches!(of(401, r#"{"message": "Invalid Webhook Token", "code": 50027}"#), Err(SendError::Auth { .. })));
-        assert!(matches!(of(404, ""), Err(SendError::Permanent { .. })));
-        assert!(matches!(of(400, r#"{"code": 50035}"#), Err(SendError::Permanent { .. })));
-    }
 }

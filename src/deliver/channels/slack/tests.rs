@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
-use crate::deliver::testing::{Receiver, Request, group, nobody, notice};
+use crate::deliver::testing::{Receiver, Request, group, nobody, notice, told};
 use crate::env::Env;
 use crate::model::Notice;
 
@@ -175,4 +175,14 @@ fn a_thread_is_gone_on_with_unless_something_is_new() {
     assert_eq!(Thread { channel: String::new(), ts: String::new(), episode: String::new() }.handle(), None);
     assert_eq!(only_episode(&Message::of(notice("k"))), Some("7f3a-0"));
     assert_eq!(only_episode(&group(3)), None);
+}
+
+#[tokio::test]
+async fn slack_takes_everything_that_is_told() {
+    let stand = stand("xoxb-1");
+    for (name, message) in told() {
+        let receipt = stand.channel.send(&message).await;
+        assert!(receipt.is_ok(), "{name}: {receipt:?}");
+    }
+    assert_eq!(stand.workspace.lock().unwrap().messages.len(), told().len());
 }
