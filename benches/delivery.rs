@@ -238,9 +238,10 @@ fn send(folder: &Path, port: &str, alerts: usize) {
     let budget = DrainBudget { rows: usize::MAX, time: Duration::from_secs(3_600) };
     runtime().block_on(async {
         let post = Post { store: &store.0, lines: &lines, owner: &owner, clock: &Clock::System, seed: 1 };
+        post.drain(budget).await;
         while store.lock().outbox_counts().unwrap()["hook"].waiting > 0 {
             post.drain(budget).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
     let (cpu, wall) = (cpu.elapsed(), wall.elapsed().as_secs_f64());

@@ -63,6 +63,24 @@ mod tests {
     }
 
     #[test]
+    fn who_hears_of_the_alert_later_hears_of_the_acknowledgement_too() {
+        let mut world = acked(AckMode::UntilResolved, None);
+        world.book.told = Default::default();
+        let kinds: Vec<NoticeKind> =
+            (0..5).flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices).map(|notice| notice.kind).collect();
+        assert_eq!(kinds, [NoticeKind::Firing, NoticeKind::Acknowledged]);
+    }
+
+    #[test]
+    fn a_fall_in_the_same_tick_is_no_second_notice() {
+        let mut world = acked(AckMode::UntilResolved, None);
+        world.config.tell_lowered = true;
+        let kinds: Vec<NoticeKind> =
+            (0..5).flat_map(|_| world.tick_delivered(at(Severity::Info)).notices).map(|notice| notice.kind).collect();
+        assert_eq!(kinds, [NoticeKind::Acknowledged], "its message shows the new severity");
+    }
+
+    #[test]
     fn it_runs_out_and_repeats_go_on() {
         let mut world = acked(AckMode::UntilResolved, Some(90));
         let kinds: Vec<NoticeKind> =

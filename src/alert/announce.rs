@@ -1,55 +1,41 @@
-//! Which channels are told of one alert: suppress, acknowledge, route, dedup, escalate, each choice with its reason. What
-//! was chosen stands in the alert, so that a choice is written down only when it is another than before.
+//! Which channels are told of one alert: suppress, acknowledge, route, dedup, escalate, each choice with its reason, and one
+//! notice a channel at most. All is chosen first and written down then: in the alert what was chosen, as a record only what
+//! is another choice than before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::facts::Facts;
 use super::lifecycle::Life;
-use super::route::Destination;
-use super::suppress::{self, Scene};
-use super::{ack, dedup, escalate, notice, route};
-use crate::model::{Ack, Alert, ChannelPolicy, Decision, DecisionRecord, Escalated, Group, NoticeKind, Reason, State, Told};
+use super::route::{self, Destination, Destinations};
+use super::suppress::{self, Scene, Suppression};
+use super::{ack, dedup, escalate, flap, notice};
+use crate::model::{Ack, Alert, ChannelPolicy, Decision, DecisionRecord, Escalated, Few, NoticeKind, Reason, State, Told};
 
-/// Adds the notices and records of one alert to the decision, and notes in the alert what keeps its notices back.
+/// Adds the notices and records of one alert to the decision, and notes in the alert what was chosen.
 pub(super) fn announce(life: &mut Life<'_>, scene: &Scene<'_>, decision: &mut Decision) {
-    note(life, decision);
     let ack = acknowledged(life, scene, decision);
     // Pending has no notices, and neither has what went away before it fired.
     if !matches!(life.alert.state, State::Firing | State::Recovering | State::Resolved) {
-        return;
+        return note(life, false, decision);
     }
-    let alert = life.alert.clone();
-    let facts = Facts { alert: &alert, meta: life.meta, target: &scene.config.target };
-    let kept_back = suppress::keeps_back(&facts, scene, scene.now);
-    let told = told(&alert, scene);
-    let mut desk = Desk { facts, scene, told, ack, decision, alert: &mut life.alert };
-    match alert.state {
-        State::Resolved => desk.resolved(),
-        _ if alert.flap.since.is_some() => desk.flapping(kept_back.as_ref()),
-        State::Firing => desk.firing(kept_back.as_ref()),
-        _ => {}
-    }
-    if alert.state != State::Resolved {
-        desk.acknowledge();
-        desk.escalate(kept_back.is_some());
-    }
-    let by = kept_back.map(|kept_back| kept_back.by);
-    if life.alert.suppressed_by != by {
-        Arc::make_mut(&mut life.alert).suppressed_by = by;
-    }
-}
-
-/// Writes down why a state is held or what does not count, under the empty name, while it is so.
-fn note(life: &mut Life<'_>, decision: &mut Decision) {
-    match life.note.take() {
-        Some(reason) => record(&mut life.alert, decision, "", false, reason),
-        None => {
-            let stale = |(_, reason): &(bool, Reason)| !matches!(reason, Reason::NotRouted);
-            if life.alert.held.is_none() && life.alert.choices.get("").is_some_and(stale) {
-                Arc::make_mut(&mut life.alert).choices.remove("");
-            }
-        }
+    let facts = Facts { alert: &life.alert, meta: life.meta, target: &scene.config.target };
+    let desk = Desk {
+        facts: &facts,
+        scene,
+        ack,
+        kept_back: suppress::keeps_back(&facts, scene, scene.now),
+        told: scene.book.told.get(&life.alert.fingerprint),
+        to: route::destinations(&facts, life.meta, scene.config),
+        evaluation: decision.book.rules.get(&life.alert.rule).map_or(0, |health| health.evaluations),
+    };
+    let chosen = desk.choose();
+    desk.tell(&chosen, decision);
+    let suppressed_by = desk.suppressed_by();
+    let leads_nowhere = desk.to.list.is_empty() && desk.told().next().is_none();
+    note(life, leads_nowhere, decision);
+    keep(&mut life.alert, &chosen, suppressed_by, ack);
+    for choice in chosen.all {
+        record(&mut life.alert, decision, choice.channel, choice.kind.is_some(), choice.reason);
     }
 }
 
@@ -60,17 +46,35 @@ fn acknowledged<'a>(life: &mut Life<'_>, scene: &Scene<'a>, decision: &mut Decis
     let fingerprint = life.alert.fingerprint.clone();
     decision.book.acks.remove(&fingerprint);
     decision.ended_acks.push((fingerprint, Reason::AckEnded { detail: why }));
-    if life.alert.ack_told.is_some() {
-        Arc::make_mut(&mut life.alert).ack_told = None;
-    }
     None
 }
 
-/// What channels were told of the firing in this episode.
-fn told<'a>(alert: &Alert, scene: &Scene<'a>) -> BTreeMap<&'a str, &'a Told> {
-    let all = scene.book.told.get(&alert.fingerprint).into_iter().flatten();
-    let of_this = all.filter(|(_, told)| told.episode == alert.episode && told.kind != NoticeKind::Resolved);
-    of_this.map(|(channel, told)| (channel.as_str(), told)).collect()
+/// Writes down why a state is held, what does not count or that nobody is told, under the empty name, while it is so.
+fn note(life: &mut Life<'_>, leads_nowhere: bool, decision: &mut Decision) {
+    let note = match life.note.take() {
+        Some(held @ Reason::Held { .. }) => Some(held),
+        _ if leads_nowhere => Some(Reason::NotRouted),
+        note => note,
+    };
+    match note {
+        Some(reason) => record(&mut life.alert, decision, "", false, reason),
+        None if life.alert.choices.contains_key("") => drop(Arc::make_mut(&mut life.alert).choices.remove("")),
+        None => {}
+    }
+}
+
+/// Keeps in the alert what the next tick has to know, touching it only where that is something else than before.
+fn keep(alert: &mut Arc<Alert>, chosen: &Chosen<'_>, suppressed_by: Option<String>, ack: Option<&Ack>) {
+    if alert.suppressed_by != suppressed_by {
+        Arc::make_mut(alert).suppressed_by = suppressed_by;
+    }
+    if chosen.escalated.is_some() && alert.escalated != chosen.escalated {
+        Arc::make_mut(alert).escalated.clone_from(&chosen.escalated);
+    }
+    let ack_told = if chosen.tells_of_ack { ack.map(|ack| ack.at) } else { alert.ack_told.filter(|_| ack.is_some()) };
+    if alert.ack_told != ack_told {
+        Arc::make_mut(alert).ack_told = ack_told;
+    }
 }
 
 /// Writes a choice down when it is another than before, or when something is sent.
@@ -83,124 +87,176 @@ fn record(alert: &mut Arc<Alert>, decision: &mut Decision, channel: &str, sent: 
     decision.records.push(DecisionRecord { fingerprint: alert.fingerprint.clone(), channel, sent, reason });
 }
 
+/// One choice about a channel.
+struct Choice<'a> {
+    channel: &'a str,
+    /// What it is told, if anything.
+    kind: Option<NoticeKind>,
+    reason: Reason,
+}
+
+/// All that was chosen about one alert.
+#[derive(Default)]
+struct Chosen<'a> {
+    /// Each channel once.
+    all: Vec<Choice<'a>>,
+    /// How far its escalation is, where some chain is about it.
+    escalated: Option<Escalated>,
+    /// Whether its acknowledgement is told.
+    tells_of_ack: bool,
+}
+
+impl<'a> Chosen<'a> {
+    /// Adds a choice; of several about one channel the first holds.
+    fn add(&mut self, channel: &'a str, choose: impl FnOnce() -> dedup::Choice) {
+        if self.all.iter().all(|choice| choice.channel != channel) {
+            let (kind, reason) = choose();
+            self.all.push(Choice { channel, kind, reason });
+        }
+    }
+}
+
+/// One alert, and all that its choices depend on.
 struct Desk<'a, 'd> {
-    facts: Facts<'a>,
-    scene: &'a Scene<'a>,
-    told: BTreeMap<&'a str, &'a Told>,
+    facts: &'d Facts<'d>,
+    scene: &'d Scene<'a>,
     ack: Option<&'a Ack>,
-    decision: &'d mut Decision,
-    /// The alert as it is left behind.
-    alert: &'d mut Arc<Alert>,
+    kept_back: Option<Suppression>,
+    /// What channels were last told of it, also of earlier episodes.
+    told: Option<&'a Few<Told>>,
+    to: Destinations<'a>,
+    /// The number of its rule's latest evaluation.
+    evaluation: u64,
 }
 
 impl<'a> Desk<'a, '_> {
-    fn firing(&mut self, kept_back: Option<&suppress::Suppression>) {
-        for to in self.destinations() {
-            let choice = match (kept_back, to.out_of_reach) {
-                (_, Some(word)) => (None, Reason::OutOfReach { action: word.to_string() }),
-                (Some(kept_back), None) => (None, kept_back.reason.clone()),
-                (None, None) => self.with(to.channel, to.repeat_s, |question| question.firing()),
-            };
-            self.choose(to.channel, choice, &to.group);
+    fn choose(&self) -> Chosen<'a> {
+        let mut chosen = Chosen::default();
+        if self.facts.alert.state == State::Resolved {
+            self.end(&mut chosen);
+            return chosen;
         }
+        self.escalate(&mut chosen);
+        self.acknowledge(&mut chosen);
+        if self.facts.alert.state == State::Firing || self.flaps() {
+            self.to.list.iter().for_each(|to| chosen.add(to.channel, || self.about(to)));
+        }
+        chosen
     }
 
-    fn flapping(&mut self, kept_back: Option<&suppress::Suppression>) {
-        let percent = super::flap::percent(&self.facts.alert.flap, self.evaluation()).round() as u32;
-        for to in self.destinations() {
-            // The share at the beginning stays the one that is shown, or each evaluation would be another choice.
-            let known = match self.alert.choices.get(to.channel) {
-                Some((_, Reason::Flapping { percent })) => *percent,
-                _ => percent,
-            };
-            let choice = match (kept_back, to.out_of_reach) {
-                (_, Some(word)) => (None, Reason::OutOfReach { action: word.to_string() }),
-                (Some(kept_back), None) => (None, kept_back.reason.clone()),
-                (None, None) => self.with(to.channel, to.repeat_s, |question| question.flapping(known)),
-            };
-            self.choose(to.channel, choice, &to.group);
+    /// Of an alert that fires or flaps.
+    fn about(&self, to: &Destination<'a>) -> dedup::Choice {
+        let barred = self.barred(to.channel, to.out_of_reach);
+        if let Some(reason) = barred.or_else(|| self.kept_back.as_ref().map(|kept_back| kept_back.reason.clone())) {
+            return (None, reason);
         }
+        let question = self.question(to.channel, to.repeat_s);
+        if self.flaps() { question.flapping(self.percent(to.channel)) } else { question.firing() }
     }
 
     /// The end goes to who was told of the beginning, whatever routes, windows and silences say by now.
-    fn resolved(&mut self) {
-        let destinations = self.destinations();
-        let group = |channel: &str| destinations.iter().find(|to| to.channel == channel).map(|to| to.group.clone()).unwrap_or_default();
-        for channel in self.told.keys().copied().collect::<Vec<_>>() {
-            let choice = self.with(channel, None, |question| question.resolved());
-            self.choose(channel, choice, &group(channel));
-        }
-        let untold: Vec<&Destination<'_>> = destinations.iter().filter(|to| !self.told.contains_key(to.channel)).collect();
-        for to in untold {
-            let choice = self.with(to.channel, None, |question| question.resolved());
-            self.choose(to.channel, choice, &to.group);
+    fn end(&self, chosen: &mut Chosen<'a>) {
+        let destinations = self.to.list.iter().map(|to| to.channel);
+        for channel in self.told().map(|(channel, _)| channel).chain(destinations) {
+            chosen.add(channel, || self.question(channel, None).resolved());
         }
     }
 
     /// Tells of an acknowledgement once, whatever keeps other notices back: whoever holds an incident open wants to know.
-    fn acknowledge(&mut self) {
-        let Some(ack) = self.ack.filter(|ack| self.alert.ack_told != Some(ack.at)) else { return };
-        Arc::make_mut(self.alert).ack_told = Some(ack.at);
-        for channel in self.told.keys().copied().collect::<Vec<_>>() {
-            self.choose(channel, (Some(NoticeKind::Acknowledged), Reason::Acknowledged { who: ack.who.clone() }), &Group::default());
+    fn acknowledge(&self, chosen: &mut Chosen<'a>) {
+        let Some(ack) = self.ack.filter(|ack| self.facts.alert.ack_told != Some(ack.at)) else { return };
+        for (channel, _) in self.told() {
+            chosen.tells_of_ack = true;
+            chosen.add(channel, || (Some(NoticeKind::Acknowledged), Reason::Acknowledged { who: ack.who.clone() }));
         }
     }
 
-    fn escalate(&mut self, kept_back: bool) {
-        let told_at = self.told.values().filter_map(|told| told.delivered_at).min();
-        let held = kept_back || self.facts.alert.state != State::Firing;
-        let (config, now) = (self.scene.config, self.scene.now);
-        let Some(next) = escalate::next(&self.facts, config, told_at, held, self.ack.is_some(), now) else { return };
-        if self.alert.escalated.as_ref() != Some(&next.escalated) && next.escalated != Escalated::default() {
-            Arc::make_mut(self.alert).escalated = Some(next.escalated);
+    fn escalate(&self, chosen: &mut Chosen<'a>) {
+        if self.scene.config.escalations.is_empty() {
+            return;
         }
-        for (chain, step) in next.due {
-            for channel in &step.channels {
-                let reason = Reason::Escalated { name: chain.name.clone(), after_s: step.after_s };
-                self.choose(channel, (Some(NoticeKind::Escalated), reason), &Group::default());
-            }
+        let told_at = self.told().filter_map(|(_, told)| told.delivered_at).min();
+        let paused = self.kept_back.is_some() || self.flaps() || self.facts.alert.state != State::Firing;
+        let next = escalate::next(self.facts, self.scene.config, told_at, paused, self.ack.is_some(), self.scene.now);
+        let Some(next) = next.filter(|next| next.escalated != Escalated::default()) else { return };
+        chosen.escalated = Some(next.escalated);
+        for (chain, channel, after_s) in next.due.iter().flat_map(|(chain, step)| step.channels.iter().map(|to| (*chain, to, step.after_s)))
+        {
+            let out_of_reach = !route::asks_for_action(&chain.matchers) && route::is_out_of_reach(self.facts, channel, self.scene.config);
+            chosen.add(channel, || match self.barred(channel, out_of_reach) {
+                Some(reason) => (None, reason),
+                None => (Some(NoticeKind::Escalated), Reason::Escalated { name: chain.name.clone(), after_s }),
+            });
         }
     }
 
-    fn destinations(&mut self) -> Vec<Destination<'a>> {
-        let destinations = route::destinations(&self.facts, self.scene.config);
-        if destinations.is_empty() && self.told.is_empty() {
-            record(self.alert, self.decision, "", false, Reason::NotRouted);
+    /// Why a channel is told nothing of the alert, however it stands.
+    fn barred(&self, channel: &str, out_of_reach: bool) -> Option<Reason> {
+        if out_of_reach {
+            return Some(Reason::OutOfReach { action: self.facts.alert.labels.get("action").unwrap_or_default().to_string() });
         }
-        destinations
+        let at_least = self.scene.config.channels.get(channel)?.severity_at_least?;
+        (self.facts.alert.severity < at_least).then_some(Reason::TooMild { at_least })
     }
 
-    /// Asks the question about one channel.
-    fn with(&self, channel: &str, repeat_s: Option<u64>, ask: impl Fn(&dedup::Question<'_>) -> dedup::Choice) -> dedup::Choice {
-        let default = ChannelPolicy::default();
+    fn question(&self, channel: &str, repeat_s: Option<u64>) -> dedup::Question<'_> {
         let config = self.scene.config;
-        ask(&dedup::Question {
+        dedup::Question {
             alert: self.facts.alert,
-            told: self.told.get(channel).copied(),
-            policy: config.channels.get(channel).unwrap_or(&default),
+            told: self.told.and_then(|told| told.get(channel)).filter(|told| self.is_of_this(told)),
+            policy: config.channels.get(channel).unwrap_or(&ChannelPolicy::DEFAULT),
             ack: self.ack,
             repeat_s,
             tell_lowered: config.tell_lowered,
             now: self.scene.now,
-        })
+        }
     }
 
-    fn choose(&mut self, channel: &str, (kind, reason): dedup::Choice, group: &Group) {
-        if let Some(kind) = kind {
-            let began_during = if kind == NoticeKind::Firing { self.began_during() } else { None };
-            let told = notice::Telling { channel, kind, reason: reason.to_string(), began_during, group: group.clone(), ack: self.ack };
-            self.decision.notices.push(notice::of(&self.facts, told, self.scene.now));
+    /// What channels were told of the firing in this episode.
+    fn told(&self) -> impl Iterator<Item = (&'a str, &'a Told)> {
+        self.told.into_iter().flatten().filter(|(_, told)| self.is_of_this(told)).map(|(channel, told)| (channel.as_str(), told))
+    }
+
+    fn is_of_this(&self, told: &Told) -> bool {
+        told.episode == self.facts.alert.episode && told.kind != NoticeKind::Resolved
+    }
+
+    fn flaps(&self) -> bool {
+        self.facts.alert.flap.since.is_some()
+    }
+
+    /// The share of changes; the one that was written down stays the one that is shown, or each evaluation would be another
+    /// choice.
+    fn percent(&self, channel: &str) -> u32 {
+        match self.facts.alert.choices.get(channel) {
+            Some((_, Reason::Flapping { percent })) => *percent,
+            _ => flap::percent(&self.facts.alert.flap, self.evaluation).round() as u32,
         }
-        record(self.alert, self.decision, channel, kind.is_some(), reason);
+    }
+
+    fn suppressed_by(&self) -> Option<String> {
+        let by = self.kept_back.as_ref().map(|kept_back| kept_back.by.clone());
+        by.or_else(|| self.flaps().then(|| "flapping".to_string()))
+    }
+
+    fn tell(&self, chosen: &Chosen<'_>, decision: &mut Decision) {
+        for choice in &chosen.all {
+            let Some(kind) = choice.kind else { continue };
+            let telling = notice::Telling {
+                channel: choice.channel,
+                kind,
+                reason: choice.reason.to_string(),
+                began_during: if kind == NoticeKind::Firing { self.began_during() } else { None },
+                group: self.to.group(choice.channel, self.facts),
+                ack: self.ack,
+            };
+            decision.notices.push(notice::of(self.facts, telling, self.scene.now));
+        }
     }
 
     /// What kept the first notice back when the alert fired. Asked of that time, so that nothing need be remembered.
     fn began_during(&self) -> Option<String> {
         let fired_at = self.facts.alert.fired_at.filter(|at| *at != self.scene.now)?;
-        suppress::keeps_back(&self.facts, self.scene, fired_at).map(|kept_back| kept_back.by)
-    }
-
-    fn evaluation(&self) -> u64 {
-        self.decision.book.rules.get(&self.facts.alert.rule).map_or(0, |health| health.evaluations)
+        suppress::keeps_back(self.facts, self.scene, fired_at).map(|kept_back| kept_back.by)
     }
 }

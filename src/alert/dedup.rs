@@ -27,14 +27,11 @@ pub(super) struct Question<'a> {
 impl Question<'_> {
     /// For an alert that fires and is not suppressed.
     pub fn firing(&self) -> Choice {
-        if let Some(at_least) = self.policy.severity_at_least.filter(|least| self.alert.severity < *least) {
-            return (None, Reason::TooMild { at_least });
-        }
         let Some(told) = self.told else { return (Some(NoticeKind::Firing), Reason::FirstOfEpisode) };
         if self.alert.severity > told.severity {
             return (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity });
         }
-        if told.kind == NoticeKind::Flapping {
+        if self.alert.flap.settled.is_some_and(|(from, to)| from <= told.queued_at && told.queued_at < to) {
             return (Some(NoticeKind::Settled), Reason::Settled);
         }
         if self.tell_lowered && self.alert.severity < told.severity {
@@ -67,7 +64,10 @@ impl Question<'_> {
     pub fn flapping(&self, percent: u32) -> Choice {
         match self.told {
             Some(told) if self.alert.severity > told.severity => (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity }),
-            Some(told) if told.kind == NoticeKind::Flapping => (None, Reason::Flapping { percent }),
+            // Whatever it was told while it flaps came after the word that it does.
+            Some(told) if told.kind == NoticeKind::Flapping || self.alert.flap.since <= Some(told.queued_at) => {
+                (None, Reason::Flapping { percent })
+            }
             _ => (Some(NoticeKind::Flapping), Reason::Flapping { percent }),
         }
     }

@@ -60,7 +60,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use crate::alert::testing::*;
-    use crate::model::{Ack, AckMode, Escalation, EscalationStep, NoticeKind, Severity};
+    use crate::model::{Ack, AckMode, ChannelPolicy, Escalation, EscalationStep, NoticeKind, Severity};
 
     fn world(unless_acked: bool) -> World {
         let mut world = World::new();
@@ -89,6 +89,39 @@ mod tests {
         let over = world.tick_delivered(seen(&[]));
         let ends: Vec<&str> = over.notices.iter().map(|n| n.channel.as_str()).collect();
         assert_eq!(ends, ["boss", "lead", "mail"], "who was told of the firing is told of the end");
+    }
+
+    #[test]
+    fn steps_that_come_due_together_tell_each_channel_once() {
+        let mut world = world(true);
+        let steps = &mut world.config.escalations[0].steps;
+        steps.iter_mut().for_each(|step| step.channels = vec!["mail".into(), "lead".into()]);
+        world.config.dedup_s = Some(2_700);
+        escalated(&mut world, 2);
+        world.now += TimeDelta::minutes(60);
+        let notices = world.tick_delivered(seen(&["a"])).notices;
+        let told: Vec<(&str, NoticeKind)> = notices.iter().map(|n| (n.channel.as_str(), n.kind)).collect();
+        assert_eq!(told, [("mail", NoticeKind::Escalated), ("lead", NoticeKind::Escalated)], "and no repeat beside it");
+        assert_eq!(escalated(&mut world, 40), Vec::<String>::new(), "both steps are taken");
+    }
+
+    #[test]
+    fn a_channel_that_wants_worse_alerts_is_not_escalated_to() {
+        let mut world = world(true);
+        let policy = ChannelPolicy { severity_at_least: Some(Severity::Critical), ..ChannelPolicy::default() };
+        world.config.channels.insert("lead".into(), policy);
+        assert_eq!(escalated(&mut world, 40), ["31: boss"]);
+    }
+
+    #[test]
+    fn an_action_word_bounds_it_unless_the_chain_asks_for_the_word() {
+        let mut world = world(true);
+        world.rule.labels.set("action", "log");
+        assert_eq!(escalated(&mut world, 40), Vec::<String>::new());
+        world.tick_delivered(seen(&[]));
+        world.config.escalations[0].matchers = "action=log".parse().unwrap();
+        world.config.route.matchers = "action=log".parse().unwrap();
+        assert_eq!(escalated(&mut world, 40).len(), 2);
     }
 
     #[test]

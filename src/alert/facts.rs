@@ -30,4 +30,9 @@ impl Facts<'_> {
         };
         [of_every_alert, self.alert.labels.get(name), self.alert.subject.get(name)]
     }
+
+    /// The one value that a name stands for where there can be only one; empty when there is none.
+    pub fn value(&self, name: &str) -> &str {
+        self.values(name).into_iter().flatten().next().unwrap_or_default()
+    }
 }

@@ -31,11 +31,11 @@ pub(super) fn after(before: &Flap, coming: Option<Coming>, evaluation: u64, limi
         flap.changes.push(evaluation);
     }
     let share = percent(&flap, evaluation);
-    flap.since = match flap.since {
-        None if share > limits.enter_pct => Some(now),
-        Some(_) if share < limits.leave_pct => None,
-        since => since,
-    };
+    match flap.since {
+        None if share > limits.enter_pct => flap.since = Some(now),
+        Some(since) if share < limits.leave_pct => (flap.since, flap.settled) = (None, Some((since, now))),
+        _ => {}
+    }
     flap
 }
 
@@ -62,7 +62,7 @@ fn counts(change: u64, evaluation: u64) -> bool {
 mod tests {
     use super::*;
     use crate::alert::testing::*;
-    use crate::model::NoticeKind;
+    use crate::model::{ChannelPolicy, Evaluation, NoticeKind, Outcome, Severity};
 
     fn changes(list: &[u64]) -> Flap {
         Flap { changes: list.to_vec(), ..Flap::default() }
@@ -84,7 +84,7 @@ mod tests {
         world
     }
 
-    fn here(n: usize) -> crate::model::Outcome {
+    fn here(n: usize) -> Outcome {
         if n.is_multiple_of(2) { seen(&["a"]) } else { seen(&[]) }
     }
 
@@ -116,6 +116,47 @@ mod tests {
         (0..30).for_each(|n| drop(world.tick_delivered(here(n))));
         let told: usize = (0..100).map(|_| world.tick_delivered(failed()).notices.iter().filter(|n| n.rule == "dead_rows").count()).sum();
         assert_eq!(told, 0, "it flaps as before");
+    }
+
+    /// It flaps, and `mail` was told so.
+    fn flapping() -> World {
+        let mut world = restless();
+        (0..21).for_each(|n| drop(world.tick_delivered(here(n))));
+        assert!(world.book.alerts.values().next().unwrap().flap.since.is_some());
+        world
+    }
+
+    fn critical() -> Outcome {
+        Outcome::Ok(Evaluation { findings: vec![finding("a", Severity::Critical)], ..Evaluation::default() })
+    }
+
+    #[test]
+    fn only_a_rise_gets_through_and_the_settling_is_told_after_it_all_the_same() {
+        let mut world = flapping();
+        assert_eq!(world.book.alerts.values().next().unwrap().suppressed_by.as_deref(), Some("flapping"));
+        let told: Vec<NoticeKind> = [critical(), seen(&[]), critical(), seen(&[]), critical()]
+            .into_iter()
+            .flat_map(|outcome| world.tick_delivered(outcome).notices)
+            .map(|notice| notice.kind)
+            .collect();
+        assert_eq!(told, [NoticeKind::Raised], "and not that it flaps once more");
+        let told: Vec<NoticeKind> = (0..25).flat_map(|_| world.tick_delivered(critical()).notices).map(|notice| notice.kind).collect();
+        assert_eq!(told, [NoticeKind::Settled]);
+    }
+
+    #[test]
+    fn a_channel_that_wants_worse_alerts_does_not_hear_of_it() {
+        let mut world = restless();
+        let policy = ChannelPolicy { severity_at_least: Some(Severity::Critical), ..ChannelPolicy::default() };
+        world.config.channels.insert("mail".into(), policy);
+        assert!((0..30).all(|n| world.tick_delivered(here(n)).notices.is_empty()));
+    }
+
+    #[test]
+    fn nothing_is_written_down_while_it_just_goes_on_flapping() {
+        let mut world = flapping();
+        let records: usize = (0..10).map(|n| world.tick_delivered(here(n + 1)).records.len()).sum();
+        assert_eq!(records, 0, "however its share changes");
     }
 
     #[test]

@@ -34,8 +34,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{Alert, Book, DecideConfig, Decision, Fingerprint, Flap, Labels, Reason, RuleMeta, RuleOutcome, State, Transition};
 use facts::Facts;
 use lifecycle::{Life, Turn};
-use suppress::Scene;
-use suppress::inhibition::Sources;
+use suppress::{Scene, Sources, open_windows};
 
 pub use ask::is_matched;
 pub use fingerprint::fingerprint;
@@ -115,7 +114,8 @@ fn close(lives: Vec<Life<'_>>, book: &Book, config: &DecideConfig, now: DateTime
         true => Sources::default(),
         false => Sources::of(config, book, firing.map(|life| Facts { alert: &life.alert, meta: life.meta, target: &config.target })),
     };
-    let scene = Scene { config, book, sources: &sources, now };
+    let open = open_windows(config, now);
+    let scene = Scene { config, book, sources: &sources, open: &open, now };
     let mut over: Vec<Arc<Alert>> = Vec::new();
     for life in lives {
         settle(life, &scene, &mut decision, &mut over);
@@ -132,7 +132,8 @@ fn close(lives: Vec<Life<'_>>, book: &Book, config: &DecideConfig, now: DateTime
 fn settle(mut life: Life<'_>, scene: &Scene<'_>, decision: &mut Decision, over: &mut Vec<Arc<Alert>>) {
     if let Some((from, reason)) = life.change.clone() {
         let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
-        decision.transitions.push(Transition { rule_hash, ..transition(&life.alert, from, reason, scene.now) });
+        let labels = life.alert.flat_labels(scene.config.target.cluster.as_deref());
+        decision.transitions.push(Transition { rule_hash, labels, ..transition(&life.alert, from, reason, scene.now) });
     }
     announce::announce(&mut life, scene, decision);
     let fingerprint = &life.alert.fingerprint;
@@ -169,8 +170,9 @@ fn remember_flaps(over: &[Arc<Alert>], next: &mut Book) {
         return;
     }
     let gone = over.iter().filter(|alert| !alert.flap.changes.is_empty());
-    let gone: Vec<(Fingerprint, Flap)> =
-        gone.map(|alert| (alert.fingerprint.clone(), Flap { since: None, rule: alert.rule.clone(), ..alert.flap.clone() })).collect();
+    let gone: Vec<(Fingerprint, Flap)> = gone
+        .map(|alert| (alert.fingerprint.clone(), Flap { since: None, settled: None, rule: alert.rule.clone(), ..alert.flap.clone() }))
+        .collect();
     next.flaps.extend(gone);
     let (alerts, rules) = (&next.alerts, &next.rules);
     next.flaps.retain(|fingerprint, flap| {
@@ -223,6 +225,45 @@ mod tests {
         assert_eq!((second.changed.len(), second.removed.len(), second.book.alerts.len()), (1, 1, 1));
         assert_eq!(second.book.told.len(), 2, "what was told changes by delivery only");
         assert_eq!((second.book.version, second.book.rules.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_found_again_stays_the_same_value() {
+        for for_s in [0, 3_600] {
+            let mut world = World::new();
+            world.rule.for_s = for_s;
+            world.story([seen(&["a"]), seen(&["a"])]);
+            let before = world.book.alerts.clone();
+            let again = world.tick_delivered(seen(&["a"]));
+            assert!(again.changed.is_empty() && again.records.is_empty());
+            let [before, after] = [&before, &again.book.alerts].map(|alerts| alerts.values().next().unwrap());
+            assert!(Arc::ptr_eq(before, after), "not even copied");
+            assert_eq!(after.last_seen(again.book.rules.get("dead_rows")), start() + TimeDelta::minutes(2));
+            let held = world.tick_delivered(failed());
+            let alert = held.book.alerts.values().next().unwrap();
+            assert_eq!(alert.seen_at, start() + TimeDelta::minutes(2), "written down when it is no longer judged");
+            assert_eq!(alert.last_seen(held.book.rules.get("dead_rows")), alert.seen_at);
+        }
+    }
+
+    #[test]
+    fn an_alert_that_is_held_and_leads_nowhere_is_written_down_once() {
+        let mut world = World::new();
+        world.config.route.channels.clear();
+        let mut records = |outcome| world.tick_delivered(outcome).records.iter().map(|r| r.reason.to_string()).collect::<Vec<_>>();
+        assert_eq!(records(seen(&["a"])), ["no route leads to a channel"]);
+        assert_eq!(records(failed()), ["held: line 3: division by zero"]);
+        assert_eq!(records(failed()), Vec::<String>::new());
+        assert_eq!(records(skipped("not due")), Vec::<String>::new());
+        assert_eq!(records(seen(&["a"])), ["no route leads to a channel"]);
+    }
+
+    #[test]
+    fn a_transition_carries_what_matchers_saw() {
+        let mut world = World::new();
+        world.config.target.cluster = Some("orders".into());
+        let labels = &world.tick(seen(&["a"])).transitions[0].labels;
+        assert_eq!((labels.get("table"), labels.get("cluster"), labels.get("severity")), (Some("a"), Some("orders"), Some("warning")));
     }
 
     #[test]

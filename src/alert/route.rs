@@ -6,19 +6,34 @@
 
 use super::facts::Facts;
 use super::fingerprint::group_key;
-use crate::model::{DecideConfig, Group, Labels, Matchers, Reach, Route};
+use crate::model::{DecideConfig, Group, Labels, Matchers, Reach, Route, RuleMeta};
 
 /// One destination.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Destination<'a> {
     /// Channel name.
     pub channel: &'a str,
     /// Seconds between repeats; `None` repeats nothing.
     pub repeat_s: Option<u64>,
-    /// What it is told with.
-    pub group: Group,
-    /// The `action` word of its rule, where that does not reach this channel.
-    pub out_of_reach: Option<&'a str>,
+    /// Whether the `action` word of its rule does not reach this channel.
+    pub out_of_reach: bool,
+    /// The route that leads there; `None` when the rule names the channel itself.
+    leaf: Option<usize>,
+}
+
+/// All destinations of an alert.
+pub(super) struct Destinations<'a> {
+    /// Each channel once, in the order of the tree.
+    pub list: Vec<Destination<'a>>,
+    leaves: Vec<Leaf<'a>>,
+}
+
+impl Destinations<'_> {
+    /// What a channel is told with; made only for a notice, as most ticks have none.
+    pub fn group(&self, channel: &str, facts: &Facts<'_>) -> Group {
+        let leaf = self.list.iter().find(|to| to.channel == channel).and_then(|to| self.leaves.get(to.leaf?));
+        leaf.map(|leaf| leaf.group(|name| facts.value(name))).unwrap_or_default()
+    }
 }
 
 /// A route that some labels take, for whoever asks before there is an alert.
@@ -41,139 +56,136 @@ pub struct Taken {
 /// Which routes take an alert with these labels (`severity`, `rule`, `target` and the like among them).
 #[must_use]
 pub fn routes_of(labels: &Labels, config: &DecideConfig) -> Vec<Taken> {
-    let asked = Asked { matches: &|matchers| matchers.matches(labels), value: &|name| labels.get(name).unwrap_or_default().to_string() };
     let mut leaves = Vec::new();
-    walk(&config.route, &Above::root(config), &asked, &mut leaves);
-    leaves
-        .into_iter()
-        .map(|leaf| Taken {
-            group: leaf.group(&asked),
-            path: leaf.path,
-            matchers: leaf.route.matchers.to_string(),
-            channels: leaf.channels.to_vec(),
-            group_by: leaf.group_by.map(<[String]>::to_vec),
-            repeat_s: leaf.repeat_s,
-        })
-        .collect()
+    walk(&config.route, Leaf::root(config), &mut Vec::new(), &|matchers| matchers.matches(labels), &mut leaves);
+    let taken = |leaf: Leaf<'_>| Taken {
+        group: leaf.group(|name| labels.get(name).unwrap_or_default()),
+        path: leaf.path(),
+        matchers: leaf.route.matchers.to_string(),
+        channels: leaf.channels.to_vec(),
+        group_by: leaf.group_by.map(<[String]>::to_vec),
+        repeat_s: leaf.repeat_s,
+    };
+    leaves.into_iter().map(taken).collect()
 }
 
-/// All destinations, each channel once, in the order of the tree.
-pub(super) fn destinations<'a>(facts: &Facts<'a>, config: &'a DecideConfig) -> Vec<Destination<'a>> {
-    let mut found: Vec<Destination<'a>> = Vec::new();
-    let word = facts.alert.labels.get("action");
-    let mut add = |channels: &'a [String], repeat_s: Option<u64>, group: &Group, chosen: bool| {
-        for channel in channels {
-            if found.iter().any(|known| known.channel == channel) {
-                continue;
-            }
-            let reach = config.channels.get(channel).map(|policy| policy.reach).unwrap_or_default();
-            let out_of_reach = word.filter(|word| !chosen && reach > reach_of(word));
-            found.push(Destination { channel, repeat_s, group: group.clone(), out_of_reach });
+/// All destinations of an alert: the channels that its rule names, else those of the tree.
+pub(super) fn destinations<'a>(facts: &Facts<'_>, rule: Option<&'a RuleMeta>, config: &'a DecideConfig) -> Destinations<'a> {
+    let mut to = Destinations { list: Vec::new(), leaves: Vec::new() };
+    if let Some(rule) = rule.filter(|rule| !rule.channels.is_empty()) {
+        rule.channels.iter().for_each(|channel| add(&mut to.list, channel, config.dedup_s, None, || false));
+        return to;
+    }
+    walk(&config.route, Leaf::root(config), &mut Vec::new(), &|matchers| facts.match_all(matchers), &mut to.leaves);
+    for (at, leaf) in to.leaves.iter().enumerate() {
+        for channel in leaf.channels {
+            add(&mut to.list, channel, leaf.repeat_s, Some(at), || !leaf.by_action && is_out_of_reach(facts, channel, config));
         }
+    }
+    to
+}
+
+fn add<'a>(list: &mut Vec<Destination<'a>>, channel: &'a str, repeat_s: Option<u64>, leaf: Option<usize>, out_of_reach: impl Fn() -> bool) {
+    if list.iter().all(|known| known.channel != channel) {
+        list.push(Destination { channel, repeat_s, leaf, out_of_reach: out_of_reach() });
+    }
+}
+
+/// Whether the `action` word of an alert's rule does not reach a channel.
+pub(super) fn is_out_of_reach(facts: &Facts<'_>, channel: &str, config: &DecideConfig) -> bool {
+    let most = match facts.alert.labels.get("action") {
+        Some("log") => Reach::Record,
+        Some("notify") => Reach::Tell,
+        _ => return false,
     };
-    if let Some(named) = facts.meta.map(|meta| &meta.channels).filter(|named| !named.is_empty()) {
-        add(named, config.dedup_s, &Group::default(), true);
-        return found;
-    }
-    let asked = Asked {
-        matches: &|matchers| facts.match_all(matchers),
-        value: &|name| facts.values(name).into_iter().flatten().next().unwrap_or_default().to_string(),
-    };
-    let mut leaves = Vec::new();
-    walk(&config.route, &Above::root(config), &asked, &mut leaves);
-    for leaf in &leaves {
-        add(leaf.channels, leaf.repeat_s, &leaf.group(&asked), leaf.by_action);
-    }
-    found
+    config.channels.get(channel).map(|policy| policy.reach).unwrap_or_default() > most
 }
 
-/// How far a classic rule's `action` word lets its notices go.
-fn reach_of(word: &str) -> Reach {
-    match word {
-        "log" => Reach::Record,
-        "notify" => Reach::Tell,
-        _ => Reach::Page,
-    }
+/// Whether conditions are about the `action` word: then somebody has decided how far its notices go.
+pub(super) fn asks_for_action(matchers: &Matchers) -> bool {
+    matchers.0.iter().any(|matcher| matcher.name() == "action")
 }
 
-/// Who asks: whether it meets conditions, and the values of its labels.
-struct Asked<'q> {
-    matches: &'q dyn Fn(&Matchers) -> bool,
-    value: &'q dyn Fn(&str) -> String,
-}
-
-/// What a route has from those above it, itself included.
+/// A route with what it has from those above it.
 #[derive(Clone)]
-struct Above<'a> {
+struct Leaf<'a> {
     route: &'a Route,
-    path: String,
+    /// Its place: of each step down the number of the child; empty at the root.
+    trail: Vec<usize>,
     channels: &'a [String],
     repeat_s: Option<u64>,
     group_by: Option<&'a [String]>,
     wait_s: u64,
     interval_s: u64,
-    /// Whether a route on the way matches on `action`: then somebody has decided how far its notices go.
+    /// Whether a route on the way asks for the `action` word.
     by_action: bool,
 }
 
-impl<'a> Above<'a> {
+impl<'a> Leaf<'a> {
     fn root(config: &'a DecideConfig) -> Self {
-        let repeat_s = config.dedup_s;
-        Self {
+        let above = Self {
             route: &config.route,
-            path: "routes".into(),
+            trail: Vec::new(),
             channels: &[],
-            repeat_s,
+            repeat_s: config.dedup_s,
             group_by: None,
             wait_s: 0,
             interval_s: 0,
             by_action: false,
-        }
+        };
+        above.down(&config.route)
     }
 
-    fn with(&self, route: &'a Route, path: String) -> Self {
+    /// What a child has: its own, else this one's.
+    fn down(&self, route: &'a Route) -> Self {
         Self {
             route,
-            path,
+            trail: Vec::new(),
             channels: if route.channels.is_empty() { self.channels } else { &route.channels },
             repeat_s: route.repeat_s.or(self.repeat_s),
             group_by: route.group_by.as_deref().or(self.group_by),
             wait_s: route.wait_s.unwrap_or(self.wait_s),
             interval_s: route.interval_s.unwrap_or(self.interval_s),
-            by_action: self.by_action || route.matchers.0.iter().any(|matcher| matcher.name() == "action"),
+            by_action: self.by_action || asks_for_action(&route.matchers),
         }
     }
 
-    /// The root's children are `routes[0]`, theirs `routes[0].routes[0]`.
-    fn path_of_child(&self, at: usize) -> String {
-        if self.path == "routes" { format!("routes[{at}]") } else { format!("{}.routes[{at}]", self.path) }
+    /// As it is written: `routes` for the root, `routes[0].routes[2]` for a grandchild.
+    fn path(&self) -> String {
+        let steps: Vec<String> = self.trail.iter().map(|at| format!("routes[{at}]")).collect();
+        if steps.is_empty() { "routes".into() } else { steps.join(".") }
     }
 
-    fn group(&self, asked: &Asked<'_>) -> Group {
+    fn group<'v>(&self, value: impl Fn(&str) -> &'v str) -> Group {
         let Some(by) = self.group_by else { return Group::default() };
-        let labels: Labels = by.iter().map(|name| (name.clone(), (asked.value)(name))).collect();
-        Group { key: group_key(&self.path, &labels), labels, wait_s: self.wait_s, interval_s: self.interval_s }
+        let labels: Labels = by.iter().map(|name| (name.as_str(), value(name))).collect();
+        Group { key: group_key(&self.path(), &labels), labels, wait_s: self.wait_s, interval_s: self.interval_s }
     }
 }
 
 /// Whether the route takes it; the leaves are the routes that are its destination.
-fn walk<'a>(route: &'a Route, above: &Above<'a>, asked: &Asked<'_>, leaves: &mut Vec<Above<'a>>) -> bool {
-    if !(asked.matches)(&route.matchers) {
+fn walk<'a>(
+    route: &'a Route,
+    own: Leaf<'a>,
+    trail: &mut Vec<usize>,
+    matches: &dyn Fn(&Matchers) -> bool,
+    leaves: &mut Vec<Leaf<'a>>,
+) -> bool {
+    if !matches(&route.matchers) {
         return false;
     }
-    let own = above.with(route, above.path.clone());
     let mut taken = false;
     for (at, child) in route.routes.iter().enumerate() {
-        let below = Above { path: own.path_of_child(at), ..own.clone() };
-        if walk(child, &below, asked, leaves) {
-            taken = true;
-            if !child.go_on {
-                break;
-            }
+        trail.push(at);
+        let takes = walk(child, own.down(child), trail, matches, leaves);
+        trail.pop();
+        taken |= takes;
+        if takes && !child.go_on {
+            break;
         }
     }
     if !taken {
-        leaves.push(own);
+        leaves.push(Leaf { trail: trail.clone(), ..own });
     }
     true
 }
@@ -182,7 +194,7 @@ fn walk<'a>(route: &'a Route, above: &Above<'a>, asked: &Asked<'_>, leaves: &mut
 mod tests {
     use super::*;
     use crate::alert::testing::*;
-    use crate::model::{Alert, RuleMeta};
+    use crate::model::Alert;
 
     fn route(name: &str, value: &str, channels: &[&str]) -> Route {
         Route { matchers: matching(name, value), channels: channels.iter().map(ToString::to_string).collect(), ..Route::default() }
@@ -208,7 +220,7 @@ mod tests {
     fn leads(route: Route, alert: &Alert, rule: &RuleMeta) -> Vec<String> {
         let config = DecideConfig { route, ..World::new().config };
         let facts = Facts { alert, meta: Some(rule), target: &config.target };
-        destinations(&facts, &config).iter().map(|to| format!("{} {:?}", to.channel, to.repeat_s)).collect()
+        destinations(&facts, Some(rule), &config).list.iter().map(|to| format!("{} {:?}", to.channel, to.repeat_s)).collect()
     }
 
     #[test]
@@ -259,8 +271,8 @@ mod tests {
             let mut alert = alert(&[], |_| {});
             alert.labels.set("action", word);
             let facts = Facts { alert: &alert, meta: Some(&rule), target: &config.target };
-            let found = destinations(&facts, config);
-            found.iter().filter(|to| to.out_of_reach.is_none()).map(|to| to.channel.to_string()).collect::<Vec<_>>()
+            let found = destinations(&facts, Some(&rule), config).list;
+            found.iter().filter(|to| !to.out_of_reach).map(|to| to.channel.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(told("log", &config), ["journal"]);
         assert_eq!(told("notify", &config), ["journal", "mail"]);

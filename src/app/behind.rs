@@ -88,7 +88,11 @@ pub fn behind(store: &Store, id: &str) -> Result<Behind, BehindError> {
     let history = store.alert_history(&fingerprint.0)?;
     let who = living.as_ref().map(|alert| (&alert.rule, &alert.subject)).or_else(|| history.last().map(|last| (&last.rule, &last.subject)));
     let Some((rule, subject)) = who else { return Err(BehindError::Unknown(id.into())) };
-    let points = points(&history, living.as_ref());
+    let last_found = match &living {
+        Some(alert) => Some(alert.last_seen(store.book(&target)?.rules.get(&alert.rule))),
+        None => None,
+    };
+    let points = points(&history, living.as_ref(), last_found);
     for (point, at) in &points {
         if let Some(snapshot) = store.tick_at(&target, *at)? {
             return Ok(Behind {
@@ -107,14 +111,14 @@ pub fn behind(store: &Store, id: &str) -> Result<Behind, BehindError> {
 }
 
 /// When the tick may have been taken, best first.
-fn points(history: &[Transition], living: Option<&Alert>) -> Vec<(Point, DateTime<Utc>)> {
+fn points(history: &[Transition], living: Option<&Alert>, last_found: Option<DateTime<Utc>>) -> Vec<(Point, DateTime<Utc>)> {
     let episode = living.map(|alert| &alert.episode).or_else(|| history.last().map(|last| &last.episode));
     let of_episode = || history.iter().filter(|change| Some(&change.episode) == episode);
     let fired = of_episode().find(|change| change.to == State::Firing).map(|change| change.at);
     let appeared = of_episode().next().map(|change| change.at);
     let points = [
         (Point::Fired, fired.or_else(|| living.and_then(|alert| alert.fired_at))),
-        (Point::LastFound, living.map(|alert| alert.seen_at)),
+        (Point::LastFound, last_found),
         (Point::Appeared, appeared),
     ];
     points.into_iter().filter_map(|(point, at)| Some((point, at?))).collect()
@@ -208,10 +212,10 @@ mod tests {
 
     #[test]
     fn the_tick_at_which_the_last_episode_began_firing_comes_first() {
-        assert_eq!(points(&life(), None), [(Point::Fired, at(660)), (Point::Appeared, at(600))]);
-        assert_eq!(points(&life()[..3], None), [(Point::Fired, at(60)), (Point::Appeared, at(0))]);
-        assert_eq!(points(&life()[..4], None), [(Point::Appeared, at(600))]);
-        assert_eq!(points(&[], None), []);
+        assert_eq!(points(&life(), None, None), [(Point::Fired, at(660)), (Point::Appeared, at(600))]);
+        assert_eq!(points(&life()[..3], None, None), [(Point::Fired, at(60)), (Point::Appeared, at(0))]);
+        assert_eq!(points(&life()[..4], None, None), [(Point::Appeared, at(600))]);
+        assert_eq!(points(&[], None, None), []);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::turn::Wishes;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint};
-use crate::config::StatementText;
+use crate::config::{Heartbeat, StatementText};
 use crate::deliver::{Line, Post};
 use crate::model::{DecideConfig, Metric, Target};
 use crate::rules::RuleSet;
@@ -75,6 +75,12 @@ pub struct House {
     pub channels: BTreeMap<String, Line>,
     /// Targets.
     pub watches: Vec<Watch>,
+    /// Targets that are not watched, and why: their secrets cannot be read.
+    pub unusable: Vec<(String, String)>,
+    /// What is wanted of the deciding about ourselves.
+    pub own: DecideConfig,
+    /// The sign of life, if one is wanted.
+    pub heartbeat: Option<Heartbeat>,
     /// This process, in leases: process id and start.
     pub owner: String,
     /// Seed of the jitter between attempts.

@@ -6,6 +6,7 @@ pub mod drill;
 pub mod explain;
 pub mod house;
 pub mod oneshot;
+pub mod own;
 pub mod plugins;
 mod privacy;
 pub mod reload;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::alert;
 use crate::model::{Alert, Decision, Finding, Outcome, Reading, RuleMeta, RuleOutcome, Severity, Snapshot, Tier};
 
@@ -44,6 +46,8 @@ pub struct Row<'a> {
     pub finding: &'a Finding,
     /// The alert it belongs to.
     pub alert: Option<&'a Alert>,
+    /// When it was found.
+    pub at: DateTime<Utc>,
 }
 
 /// A rule that could not tell, and why.
@@ -79,7 +83,12 @@ impl Report {
             let Outcome::Ok(evaluation) = &outcome.outcome else { continue };
             rows.extend(evaluation.findings.iter().map(|finding| {
                 let fingerprint = alert::fingerprint(&outcome.meta.id, target, &finding.subject);
-                Row { meta: &outcome.meta, finding, alert: self.decision.book.alerts.get(&fingerprint).map(AsRef::as_ref) }
+                Row {
+                    meta: &outcome.meta,
+                    finding,
+                    alert: self.decision.book.alerts.get(&fingerprint).map(AsRef::as_ref),
+                    at: self.snapshot.taken_at,
+                }
             }));
         }
         rows.sort_by(|a, b| order(a).cmp(&order(b)));

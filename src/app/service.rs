@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use super::delivery::{self, drain};
 use super::house::{House, Watch};
+use super::own;
 use super::removed;
 use super::status::{self, Overlap};
 use super::tick::tick;
@@ -53,6 +54,7 @@ pub async fn once(house: &House) -> OnceDone {
         }
         release(house, watch);
     }
+    look_at_ourselves(house);
     drain(house, ONCE_DRAIN).await;
     prune(house);
     done.overlapped = left.len();
@@ -76,6 +78,7 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
             targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));
         }
         let mut pruning = tokio::time::interval(PRUNE_PAUSE);
+        let mut looks = tokio::time::interval(own::EVERY);
         loop {
             tokio::select! {
                 ended = targets.join_next() => match ended {
@@ -84,6 +87,7 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
                     Some(Err(problem)) => error!(%problem, "a target is not watched any more; restart pgsteward"),
                 },
                 _ = pruning.tick() => prune(&house),
+                _ = looks.tick() => look_at_ourselves(&house),
             }
         }
         if house.watches.is_empty() {
@@ -177,6 +181,15 @@ fn tell_failed(target: &str, done: &super::tick::TickDone) {
 fn release(house: &House, watch: &Watch) {
     if let Err(problem) = house.store.lock().release_lease(&watch.target.name, &house.owner) {
         warn!(%problem, "lease not released; it ends by itself");
+    }
+}
+
+fn look_at_ourselves(house: &House) {
+    match own::look(house) {
+        Ok(decision) if decision.notices.is_empty() => {}
+        Ok(_) => house.announced.notify_one(),
+        Err(StoreError::LeaseHeld { .. } | StoreError::Conflict { .. }) => {}
+        Err(problem) => warn!(problem = %super::chain(&problem), "how we fare was not decided; the next look tries again"),
     }
 }
 

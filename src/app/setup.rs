@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
+use super::own;
 use super::plugins::Plugins;
 use super::status;
 use super::turn::Wishes;
@@ -243,13 +244,14 @@ pub async fn house(
     clock: Clock,
     terminal: &Terminal,
 ) -> anyhow::Result<House> {
-    let mut watches = Vec::new();
+    let (mut watches, mut unusable) = (Vec::new(), Vec::new());
     for target in &config.targets {
         match watch_of_config(target, config, env).await {
             Ok(watch) => watches.push(watch),
             Err(problem) => {
                 let problem = format!("{problem:#}");
                 tracing::error!(target_name = target.target.name, problem, "target not watched: mend it and reload; the others go on");
+                unusable.push((target.target.name.clone(), problem));
             }
         }
     }
@@ -270,6 +272,9 @@ pub async fn house(
         metrics: Arc::new(metrics),
         channels,
         watches,
+        unusable,
+        own: decide_config(Target { name: own::TARGET.into(), ..Target::default() }, Some(config)),
+        heartbeat: config.heartbeat.clone(),
         announced: Notify::new(),
         status_file: config::state_dir(Some(config), env).ok().map(|dir| status::path_in(&dir)),
         spread: config.schedule.spread,

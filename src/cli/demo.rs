@@ -28,7 +28,7 @@ use crate::deliver::render::Look;
 use crate::demo::cluster::STEWARD;
 use crate::demo::{Cluster, Search, obtain, sick};
 use crate::env::Env;
-use crate::model::{Outcome, Route, RuleOverride, SettingValue, State};
+use crate::model::{DecideConfig, Outcome, Route, RuleOverride, SettingValue, State};
 use crate::store::Store;
 use crate::yaml;
 
@@ -161,6 +161,9 @@ fn house(dsn: &str, folder: &Path, every_s: f64) -> anyhow::Result<House> {
         metrics: Arc::new(metrics),
         channels: BTreeMap::from([("console".to_string(), Line::plain(console(&terminal)?))]),
         watches: vec![watch(dsn, every_s)?],
+        unusable: Vec::new(),
+        own: DecideConfig::default(),
+        heartbeat: None,
         announced: Notify::new(),
         status_file: None,
         spread: false,

@@ -86,8 +86,7 @@ pub struct Alert {
     pub fired_at: Option<DateTime<Utc>>,
     /// When the finding went away.
     pub recovering_at: Option<DateTime<Utc>>,
-    /// When the rule last came to an end and saw it, written down when it no longer does: while the alert fires and is not
-    /// held, that is when the rule last came to an end (`RuleHealth::last_ok`).
+    /// When the rule last came to an end and saw it, written down when it no longer does; `last_seen` says it at any time.
     pub seen_at: DateTime<Utc>,
     /// Why its state is held now, if it is.
     pub held: Option<String>,
@@ -125,6 +124,13 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// When its rule last came to an end and saw it; `health` is the rule's, from the same book.
+    #[must_use]
+    pub fn last_seen(&self, health: Option<&RuleHealth>) -> DateTime<Utc> {
+        let is_seen = self.held.is_none() && matches!(self.state, State::Pending | State::Firing);
+        health.and_then(|health| health.last_ok).filter(|_| is_seen).unwrap_or(self.seen_at)
+    }
+
     /// All that matchers see of it, in one map: its subject, its labels, and over them the names that every alert has.
     #[must_use]
     pub fn flat_labels(&self, cluster: Option<&str>) -> Labels {
@@ -148,6 +154,9 @@ pub struct Flap {
     /// Since when it flaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
+    /// From when to when it last flapped in this episode, for who was told of it meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Its rule; only where no alert says so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule: String,

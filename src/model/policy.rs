@@ -113,9 +113,14 @@ pub struct ChannelPolicy {
     pub severity_at_least: Option<Severity>,
 }
 
+impl ChannelPolicy {
+    /// Of a channel that nothing is known of.
+    pub const DEFAULT: Self = Self { stateful: false, reach: Reach::Tell, resolved: true, severity_at_least: None };
+}
+
 impl Default for ChannelPolicy {
     fn default() -> Self {
-        Self { stateful: false, reach: Reach::Tell, resolved: true, severity_at_least: None }
+        Self::DEFAULT
     }
 }
 

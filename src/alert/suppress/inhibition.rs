@@ -33,7 +33,7 @@ impl Sources {
             for facts in firing.clone().filter(|facts| facts.match_all(&inhibition.source)) {
                 let name = format!("{} on {}", facts.alert.rule, facts.alert.target);
                 let source = Source { fingerprint: facts.alert.fingerprint.clone(), both: facts.match_all(&inhibition.target), name };
-                found.entry(inhibition.equal.iter().map(|label| value(&facts, label)).collect()).or_default().push(source);
+                found.entry(inhibition.equal.iter().map(|label| facts.value(label).to_string()).collect()).or_default().push(source);
             }
             for other in book.elsewhere.iter().filter(|other| inhibition.source.matches(&other.labels)) {
                 let key = inhibition.equal.iter().map(|label| other.labels.get(label).unwrap_or_default().to_string()).collect();
@@ -51,10 +51,6 @@ fn elsewhere(other: &Elsewhere, target: &Matchers) -> Source {
     Source { fingerprint: other.fingerprint.clone(), both: target.matches(&other.labels), name }
 }
 
-fn value(facts: &Facts<'_>, label: &str) -> String {
-    facts.values(label).into_iter().flatten().next().unwrap_or_default().to_string()
-}
-
 /// The first inhibition that has a source for this alert. Of other times than the tick's nothing is known.
 pub(super) fn keeps_back(facts: &Facts<'_>, scene: &Scene<'_>, at: DateTime<Utc>) -> Option<Suppression> {
     if at != scene.now {
@@ -65,7 +61,7 @@ pub(super) fn keeps_back(facts: &Facts<'_>, scene: &Scene<'_>, at: DateTime<Utc>
             return None;
         }
         let both = facts.match_all(&inhibition.source);
-        let key: Vec<String> = inhibition.equal.iter().map(|label| value(facts, label)).collect();
+        let key: Vec<String> = inhibition.equal.iter().map(|label| facts.value(label).to_string()).collect();
         let candidates = sources.get(&key)?.iter().filter(|source| source.fingerprint != facts.alert.fingerprint && !(both && source.both));
         let source = candidates.min_by(|a, b| a.fingerprint.cmp(&b.fingerprint))?;
         let reason = Reason::Inhibited { name: inhibition.name.clone(), by: source.name.clone() };

@@ -4,26 +4,35 @@ use chrono::{DateTime, Utc};
 
 use super::{Scene, Suppression};
 use crate::alert::facts::Facts;
-use crate::model::Reason;
+use crate::model::{DecideConfig, MaintenanceWindow, Reason};
+
+/// A window that is open at some time, and when it ends.
+pub(in crate::alert) type Open<'a> = (DateTime<Utc>, &'a MaintenanceWindow);
+
+/// The windows that are open at a time. Asked once a tick, as a calendar is slow beside all else that an alert costs.
+pub(in crate::alert) fn open(config: &DecideConfig, at: DateTime<Utc>) -> Vec<Open<'_>> {
+    config.windows.iter().filter_map(|window| Some((window.window.contains(at)?, window))).collect()
+}
 
 /// The matching window that is open; of several the one that ends last, since notices wait for that.
 pub(super) fn keeps_back(facts: &Facts<'_>, scene: &Scene<'_>, at: DateTime<Utc>) -> Option<Suppression> {
-    let matching = scene.config.windows.iter().filter(|window| facts.match_all(&window.matchers));
-    let open = matching.filter_map(|window| Some((window.window.contains(at)?, window)));
+    let then = if at == scene.now { Vec::new() } else { open(scene.config, at) };
+    let open = if at == scene.now { scene.open } else { &then };
     // `rev`: of equal ends the one written first.
-    let (until, window) = open.rev().max_by_key(|(until, _)| *until)?;
-    Some(Suppression { by: format!("window {}", window.name), reason: Reason::Window { name: window.name.clone(), until } })
+    let matching = open.iter().rev().filter(|(_, window)| facts.match_all(&window.matchers));
+    let (until, window) = matching.max_by_key(|(until, _)| *until)?;
+    Some(Suppression { by: format!("window {}", window.name), reason: Reason::Window { name: window.name.clone(), until: *until } })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::alert::testing::*;
-    use crate::calendar::{Window, parse_span};
+    use crate::calendar::{Form, Weekly, Window, parse_span};
     use crate::model::{Evaluation, MaintenanceWindow, Outcome, Severity};
 
     fn window(name: &str, start: &str, end: &str) -> MaintenanceWindow {
         let (start, end, all_day) = parse_span(start, end).unwrap();
-        let window = Window { days: vec![], start, end, all_day, zone: chrono_tz::UTC, except: vec![] };
+        let window = Window::new(Form::Weekly(Weekly { days: vec![], start, end, all_day }), chrono_tz::UTC);
         MaintenanceWindow { name: name.into(), matchers: crate::model::Matchers::default(), window }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Suppression stops notices only: states, history and the end of what was told go on.
 
-pub(super) mod inhibition;
+mod inhibition;
 mod maintenance_window;
 mod silence;
 
@@ -10,7 +10,8 @@ use chrono::{DateTime, Utc};
 
 use super::facts::Facts;
 use crate::model::{Book, DecideConfig, Reason};
-use inhibition::Sources;
+pub(super) use inhibition::Sources;
+pub(super) use maintenance_window::open as open_windows;
 
 /// Something that keeps an alert's notices back.
 pub(super) struct Suppression {
@@ -27,6 +28,8 @@ pub(super) struct Scene<'a> {
     pub book: &'a Book,
     /// Alerts that inhibit others, as they stand in this evaluation.
     pub sources: &'a Sources,
+    /// The windows that are open now, each with its end.
+    pub open: &'a [maintenance_window::Open<'a>],
     pub now: DateTime<Utc>,
 }
 

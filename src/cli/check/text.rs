@@ -130,7 +130,7 @@ fn fires_now(row: &Row<'_>) -> bool {
 }
 
 fn remaining_s(row: &Row<'_>) -> f64 {
-    let proven = row.alert.map_or(0, |alert| (alert.seen_at - alert.active_at).num_seconds().max(0));
+    let proven = row.alert.map_or(0, |alert| (row.at - alert.active_at).num_seconds().max(0));
     (row.meta.for_s as i64 - proven).max(0) as f64
 }
 
@@ -183,7 +183,7 @@ fn timing(row: &Row<'_>) -> String {
     };
     match row.alert {
         Some(alert) if alert.state == State::Firing => match alert.fired_at {
-            Some(at) if alert.seen_at > at => format!("firing for {}", span((alert.seen_at - at).num_seconds() as f64)),
+            Some(at) if row.at > at => format!("firing for {}", span((row.at - at).num_seconds() as f64)),
             _ => format!("{verb} now"),
         },
         _ if fires_now(row) => format!("{verb} now"),

@@ -19,7 +19,12 @@ pub(in crate::store) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Re
     let mut groups = Groups { tx, now: commit.now, known: BTreeMap::new() };
     for notice in &commit.decision.notices {
         let now = micros(commit.now);
-        let needless = notice.kind == NoticeKind::Resolved && !collapse(tx, notice, now)?;
+        let heard = match notice.kind {
+            // Of signs of life only the latest is one.
+            NoticeKind::Resolved | NoticeKind::Heartbeat => collapse(tx, notice, now)?,
+            _ => true,
+        };
+        let needless = notice.kind == NoticeKind::Resolved && !heard;
         if needless {
             insert(tx, commit.target, notice, "collapsed", now, now)?;
         } else {
