@@ -107,7 +107,7 @@ mod tests {
         service.commit_simply(&snapshot(0, &[]), &decision(std::slice::from_ref(&firing), &[])).unwrap();
         let version = service.book("shop").unwrap().version;
         let found = person.alerts_by_prefix("f").unwrap();
-        assert_eq!(found, [firing.clone()]);
+        assert_eq!(found, std::slice::from_ref(&firing));
         assert!(person.ack("shop", &firing.fingerprint, &ack_of(&firing)).unwrap());
         let book = service.book("shop").unwrap();
         assert_eq!((book.version, &book.acks[&firing.fingerprint]), (version + 1, &ack_of(&firing)));
