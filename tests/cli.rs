@@ -574,5 +574,8 @@ fn the_state_folder_can_be_missing_and_the_server_too_and_a_tick_is_kept() {
     assert_eq!(shown.code, 0, "{shown:?}");
     assert!(shown.out.contains("instance_down") && shown.out.contains("History"), "{}", shown.out);
     let none = self::ran(folder.path(), &["alerts", "show", "zzzz"]);
-    assert_eq!((none.code, none.err.as_str()), (3, "error: no alert's id begins with `zzzz`; `pgsteward alerts list` shows them\n"));
+    assert_eq!(
+        (none.code, none.err.as_str()),
+        (3, "error: no alert's id begins with `zzzz`; `pgsteward alerts list` and `alerts history` show them\n")
+    );
 }

@@ -34,8 +34,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{Alert, Book, DecideConfig, Decision, Fingerprint, Flap, Labels, Reason, RuleMeta, RuleOutcome, State, Transition};
 use facts::Facts;
 use lifecycle::{Life, Turn};
-use suppress::inhibition::Sources;
-use suppress::{Scene, maintenance_window};
+use suppress::{Scene, Sources, open_windows};
 
 pub use ask::is_matched;
 pub use fingerprint::fingerprint;
@@ -115,7 +114,7 @@ fn close(lives: Vec<Life<'_>>, book: &Book, config: &DecideConfig, now: DateTime
         true => Sources::default(),
         false => Sources::of(config, book, firing.map(|life| Facts { alert: &life.alert, meta: life.meta, target: &config.target })),
     };
-    let open = maintenance_window::open(config, now);
+    let open = open_windows(config, now);
     let scene = Scene { config, book, sources: &sources, open: &open, now };
     let mut over: Vec<Arc<Alert>> = Vec::new();
     for life in lives {
@@ -171,8 +170,9 @@ fn remember_flaps(over: &[Arc<Alert>], next: &mut Book) {
         return;
     }
     let gone = over.iter().filter(|alert| !alert.flap.changes.is_empty());
-    let gone: Vec<(Fingerprint, Flap)> =
-        gone.map(|alert| (alert.fingerprint.clone(), Flap { since: None, settled: None, rule: alert.rule.clone(), ..alert.flap.clone() })).collect();
+    let gone: Vec<(Fingerprint, Flap)> = gone
+        .map(|alert| (alert.fingerprint.clone(), Flap { since: None, settled: None, rule: alert.rule.clone(), ..alert.flap.clone() }))
+        .collect();
     next.flaps.extend(gone);
     let (alerts, rules) = (&next.alerts, &next.rules);
     next.flaps.retain(|fingerprint, flap| {

@@ -107,7 +107,7 @@ mod tests {
             channels: [("pager".to_string(), ChannelPolicy::default())].into(),
             ..DecideConfig::default()
         };
-        let meta = RuleMeta { for_s: 600, ..alert::rule_unevaluable() };
+        let meta = RuleMeta { id: "dead_rows".into(), for_s: 600, ..alert::rule_unevaluable() };
         let subject = sample_subject(&["schema".into(), "table".into()]);
         let told = |severity| {
             let decision = sample(&meta, &subject, severity, &config, DateTime::UNIX_EPOCH);

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::house::House;
 use super::tick::take_lease;
 use crate::alert;
-use crate::model::{Book, Cost, DecideConfig, Decision, Snapshot, Target};
+use crate::model::{Cost, DecideConfig, Snapshot, Target};
 use crate::store::{Store, StoreError, TickCommit};
 
 /// How long the lease is kept for it, in seconds.
@@ -21,7 +21,7 @@ pub(super) fn retire(house: &House) {
         Ok(known) => known,
         Err(problem) => return warn!(problem = %super::chain(&problem), "targets that left the config are not looked for"),
     };
-    let is_watched = |name: &str| name == Target::OWN || house.watches.iter().any(|watch| watch.target.name == name);
+    let is_watched = |name: &str| name == alert::OWN_TARGET || house.watches.iter().any(|watch| watch.target.name == name);
     let config = house.watches.first().map(|watch| watch.decide.clone()).unwrap_or_default();
     for gone in known.into_iter().filter(|target| !is_watched(&target.name)) {
         let name = crate::text::safe(&gone.name);
@@ -47,7 +47,7 @@ fn end(store: &mut Store, owner: &str, now: DateTime<Utc>, config: &DecideConfig
         return Ok(0);
     }
     take_lease(store, name, owner, now, LEASE_S)?;
-    let decision = removal(&book, now, config);
+    let decision = alert::remove_target(&book, config, now);
     let snapshot = Snapshot {
         form: Snapshot::FORM,
         target: config.target.clone(),
@@ -61,10 +61,6 @@ fn end(store: &mut Store, owner: &str, now: DateTime<Utc>, config: &DecideConfig
     let committed = store.commit(&commit);
     store.release_lease(name, owner)?;
     committed.map(|_| decision.removed.len())
-}
-
-fn removal(book: &Book, now: DateTime<Utc>, config: &DecideConfig) -> Decision {
-    alert::decide(book, &[], config, now)
 }
 
 #[cfg(test)]

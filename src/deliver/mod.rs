@@ -13,9 +13,11 @@ pub mod channels;
 pub mod circuit;
 mod drain;
 pub mod escape;
+pub mod hook;
 pub mod http;
 pub mod labelled;
 mod packet;
+pub mod plot;
 pub mod rate;
 pub mod render;
 pub mod retry;
@@ -23,6 +25,7 @@ pub mod story;
 pub mod template;
 #[cfg(test)]
 mod testing;
+pub mod trend;
 mod turn;
 
 pub use drain::{DrainBudget, DrainReport, Post};

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::circuit::{self, Gate};
 use super::drain::{DrainReport, Post, with};
 use super::packet::{Packet, packets};
-use super::{Line, Receipt, SendError, rate, retry};
+use super::{Line, Receipt, SendError, rate, retry, trend};
 use crate::store::{AttemptOutcome, Batch, ChannelState, LeaseRequest, Store, StoreError};
 use crate::text::safe;
 
@@ -126,7 +126,10 @@ impl Turn<'_> {
         let mut ended = Ended::new();
         loop {
             while sending.len() < AT_A_TIME && self.has_budget() && self.is_usable(&load.state) {
-                let Some(packet) = waiting.next() else { break };
+                let Some(mut packet) = waiting.next() else { break };
+                if line.traits.draws {
+                    packet.message.trends = with(self.post.store, |store| trend::of(store, &packet.message.notices));
+                }
                 self.rows = self.rows.saturating_sub(packet.rows.len());
                 sending.push(send(line, packet));
             }

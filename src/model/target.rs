@@ -16,8 +16,3 @@ pub struct Target {
     #[serde(default)]
     pub labels: Labels,
 }
-
-impl Target {
-    /// The name under which pgsteward's own troubles are alerts; no server may have it.
-    pub const OWN: &str = "pgsteward";
-}

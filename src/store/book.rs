@@ -66,14 +66,8 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn alerts_by_prefix(&self, prefix: &str) -> Result<Vec<Alert>, StoreError> {
-        let sql = "SELECT body FROM alert WHERE fingerprint BETWEEN ?1 AND ?2 ORDER BY fingerprint, target LIMIT ?3";
-        let mut query = self.db.prepare(sql)?;
-        let mut rows = query.query(params![prefix, format!("{prefix}{}", char::MAX), FEW])?;
-        let mut alerts = Vec::new();
-        while let Some(row) = rows.next()? {
-            alerts.extend(from_json::<Alert>("an alert", row.get_ref(0)?.as_str().unwrap_or_default()));
-        }
-        Ok(alerts)
+        let which = "fingerprint BETWEEN ?1 AND ?2 ORDER BY fingerprint, target LIMIT ?3";
+        read_alerts(&self.db, which, params![prefix, format!("{prefix}{}", char::MAX), FEW])
     }
 
     /// Living alerts of one target, or of all.
@@ -97,13 +91,35 @@ pub(super) fn clusters(db: &Connection) -> Result<BTreeMap<String, String>, Stor
 }
 
 pub(super) fn alerts(db: &Connection, target: Option<&str>) -> Result<Vec<Alert>, StoreError> {
-    let mut query = db.prepare_cached("SELECT body FROM alert WHERE ?1 IS NULL OR target = ?1 ORDER BY target, fingerprint")?;
-    let mut rows = query.query([target])?;
+    read_alerts(db, "?1 IS NULL OR target = ?1 ORDER BY target, fingerprint", [target])
+}
+
+/// What cannot be read, or is not what was written, is left out with a line in the log: the others go on.
+fn read_alerts(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Alert>, StoreError> {
+    let mut query = db.prepare_cached(&format!("SELECT target, fingerprint, episode, body, sum FROM alert WHERE {which}"))?;
+    let mut rows = query.query(params)?;
     let mut alerts = Vec::new();
     while let Some(row) = rows.next()? {
-        alerts.extend(from_json::<Alert>("an alert", row.get_ref(0)?.as_str().unwrap_or_default()));
+        let text = |at: usize| Ok::<_, StoreError>(row.get_ref(at)?.as_str().unwrap_or_default());
+        let (fingerprint, body) = (text(1)?, text(3)?);
+        let written: Option<i64> = row.get(4)?;
+        let found = i64::from(sum([text(0)?, fingerprint, text(2)?, body]));
+        if written.is_some_and(|written| written != found) {
+            tracing::error!(fingerprint, "the disk has changed a stored alert; it begins anew if it still holds");
+            continue;
+        }
+        alerts.extend(from_json::<Alert>("an alert", body));
     }
     Ok(alerts)
+}
+
+fn sum(parts: [&str; 4]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    for part in parts {
+        crc.update(part.as_bytes());
+        crc.update(&[0]);
+    }
+    crc.sum()
 }
 
 /// A book as it is stored, but for what was told.
@@ -209,9 +225,12 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> R
             micros(commit.snapshot.taken_at)
         ],
     )?;
-    let mut keep = tx.prepare_cached("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut keep =
+        tx.prepare_cached("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body, sum) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
-        keep.execute(params![commit.target, alert.fingerprint.0, alert.episode, to_json("an alert", alert)?])?;
+        let body = to_json("an alert", alert)?;
+        let sum = sum([commit.target, &alert.fingerprint.0, &alert.episode, &body]);
+        keep.execute(params![commit.target, alert.fingerprint.0, alert.episode, body, sum])?;
     }
     let mut remove = tx.prepare_cached("DELETE FROM alert WHERE target = ?1 AND fingerprint = ?2")?;
     for fingerprint in &commit.decision.removed {

@@ -195,12 +195,12 @@ pub(super) fn sent_notice(row: &Row<'_>) -> rusqlite::Result<Option<SentNotice>>
 /// What the tick adds to the history.
 pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Result<(), StoreError> {
     let at = micros(commit.now);
-    let mut add = tx.prepare("INSERT INTO transition (target, fingerprint, at, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut add = tx.prepare_cached("INSERT INTO transition (target, fingerprint, at, body) VALUES (?1, ?2, ?3, ?4)")?;
     for change in &commit.decision.transitions {
         add.execute(params![commit.target, change.fingerprint.0, micros(change.at), to_json("a transition", change)?])?;
     }
     put_choices(tx, &commit.decision.records, commit.now)?;
-    let mut add = tx.prepare("INSERT OR IGNORE INTO proposal (fingerprint, episode, at, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut add = tx.prepare_cached("INSERT OR IGNORE INTO proposal (fingerprint, episode, at, body) VALUES (?1, ?2, ?3, ?4)")?;
     let book = &commit.decision.book.alerts;
     for alert in commit.decision.changed.iter().filter_map(|f| book.get(f)).filter(|alert| alert.state == State::Firing) {
         for action in &alert.actions {

@@ -23,6 +23,7 @@ mod open;
 mod outbox;
 mod retention;
 mod ruling;
+mod series;
 mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +36,7 @@ pub use history::{Choice, NoticeState, Proposal, SentNotice, TargetState};
 pub use outbox::{AttemptOutcome, Batch, ChannelCounts, DeadFilter, LeaseRequest, OutboxRow};
 pub use retention::Pruned;
 pub use ruling::{Ruling, Verdict};
+pub use series::Series;
 pub use tick::{OutcomeSummary, TickCommit};
 
 use std::cell::RefCell;

@@ -11,6 +11,9 @@ use super::{Store, StoreError, migrations};
 /// How long a write waits for another process's short write.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of the smallest page that SQLite knows.
+const SMALLEST_PAGE: u64 = 512;
+
 /// Statements kept ready; more than this room has.
 const STATEMENTS: usize = 128;
 
@@ -21,6 +24,7 @@ impl Store {
     /// When the folder or file cannot be made or written, holds something else, is damaged, or is of a later form.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         make_file(path).map_err(|source| cannot_open(path, source))?;
+        refuse_a_stub(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(path, flags).map_err(|e| explain(e.into(), path))?;
         prepare(&mut db, path).map_err(|e| explain(e, path))?;
@@ -35,6 +39,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Absent { path: path.into() });
         }
+        refuse_a_stub(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(path, flags).map_err(|e| explain(e.into(), path))?;
         db.busy_timeout(PATIENCE)?;
@@ -44,6 +49,12 @@ impl Store {
             _ => Ok(Self::over(db)),
         }
     }
+}
+
+/// A file that was cut to less than its first page would pass for a new one.
+fn refuse_a_stub(path: &Path) -> Result<(), StoreError> {
+    let bytes = std::fs::metadata(path).map_err(|source| cannot_open(path, source))?.len();
+    if (1..SMALLEST_PAGE).contains(&bytes) { Err(StoreError::NotAStore { path: path.into() }) } else { Ok(()) }
 }
 
 fn make_file(path: &Path) -> std::io::Result<()> {

@@ -124,7 +124,7 @@ impl Store {
     pub fn latest_frames(&self, target: &str) -> Result<BTreeMap<String, Arc<Frame>>, StoreError> {
         let mut query = self
             .db
-            .prepare("SELECT newest.frame, body FROM newest JOIN reading ON reading.id = newest.reading WHERE newest.target = ?1")?;
+            .prepare_cached("SELECT newest.frame, body FROM newest JOIN reading ON reading.id = newest.reading WHERE newest.target = ?1")?;
         let mut rows = query.query([target])?;
         let mut frames = BTreeMap::new();
         while let Some(row) = rows.next()? {
@@ -148,8 +148,9 @@ impl Store {
         at: DateTime<Utc>,
         slack_s: u64,
     ) -> Result<BTreeMap<String, Arc<Frame>>, StoreError> {
-        let mut query =
-            self.db.prepare("SELECT body FROM reading WHERE target = ?1 AND frame = ?2 AND as_of BETWEEN ?3 AND ?4 ORDER BY as_of DESC")?;
+        let mut query = self
+            .db
+            .prepare_cached("SELECT body FROM reading WHERE target = ?1 AND frame = ?2 AND as_of BETWEEN ?3 AND ?4 ORDER BY as_of DESC")?;
         let until = micros(at);
         let from = until.saturating_sub(seconds(slack_s));
         let mut frames = BTreeMap::new();
@@ -181,8 +182,9 @@ pub(super) fn whole(view: &Connection, sql: &str, params: impl Params) -> Result
     let found = view.query_row(sql, params, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).optional()?;
     let Some((tick, head)) = found else { return Ok(None) };
     let Some(mut snapshot) = from_json::<Snapshot>("the head of a tick", &head) else { return Ok(None) };
-    let mut query = view
-        .prepare("SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1")?;
+    let mut query = view.prepare_cached(
+        "SELECT frame, body FROM tick_reading JOIN reading ON reading.id = tick_reading.reading WHERE tick_reading.tick = ?1",
+    )?;
     let mut rows = query.query([tick])?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
@@ -227,7 +229,7 @@ fn collected(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Arc<Frame>)> {
 
 fn find(db: &Connection, target: &str, name: &str, frame: &Frame) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT id FROM reading WHERE target = ?1 AND frame = ?2 AND as_of = ?3";
-    Ok(db.query_row(sql, params![target, name, micros(frame.as_of)], |row| row.get(0)).optional()?)
+    Ok(db.prepare_cached(sql)?.query_row(params![target, name, micros(frame.as_of)], |row| row.get(0)).optional()?)
 }
 
 fn put_readings(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64, mut packed: BTreeMap<&str, Vec<u8>>) -> Result<(), StoreError> {
@@ -237,14 +239,12 @@ fn put_readings(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64, mut pa
             None => {
                 // Not packed yet only if it was there a moment ago and retention took it meanwhile.
                 let body = packed.remove(name).map_or_else(|| pack(frame), Ok)?;
-                tx.execute(
-                    "INSERT INTO reading (target, frame, as_of, body) VALUES (?1, ?2, ?3, ?4)",
-                    params![commit.target, name, micros(frame.as_of), body],
-                )?;
+                let mut add = tx.prepare_cached("INSERT INTO reading (target, frame, as_of, body) VALUES (?1, ?2, ?3, ?4)")?;
+                add.execute(params![commit.target, name, micros(frame.as_of), body])?;
                 tx.last_insert_rowid()
             }
         };
-        tx.execute("INSERT INTO tick_reading (tick, reading) VALUES (?1, ?2)", [tick, reading])?;
+        tx.prepare_cached("INSERT INTO tick_reading (tick, reading) VALUES (?1, ?2)")?.execute([tick, reading])?;
         put_newest(tx, commit.target, name, reading)?;
     }
     Ok(())
@@ -253,14 +253,15 @@ fn put_readings(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64, mut pa
 /// The latest reading is the one committed last, not the one with the latest time: clocks are set back.
 fn put_newest(tx: &Transaction<'_>, target: &str, name: &str, reading: i64) -> Result<(), StoreError> {
     let sql = "SELECT reading FROM newest WHERE target = ?1 AND frame = ?2";
-    let before: Option<i64> = tx.query_row(sql, params![target, name], |row| row.get(0)).optional()?;
+    let before: Option<i64> = tx.prepare_cached(sql)?.query_row(params![target, name], |row| row.get(0)).optional()?;
     if before == Some(reading) {
         return Ok(());
     }
-    tx.execute("INSERT OR REPLACE INTO newest (target, frame, reading) VALUES (?1, ?2, ?3)", params![target, name, reading])?;
+    let sql = "INSERT OR REPLACE INTO newest (target, frame, reading) VALUES (?1, ?2, ?3)";
+    tx.prepare_cached(sql)?.execute(params![target, name, reading])?;
     // It may have outlived its ticks only because it was the latest.
     let sql = "DELETE FROM reading WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tick_reading WHERE reading = ?1)";
-    tx.execute(sql, [before])?;
+    tx.prepare_cached(sql)?.execute([before])?;
     Ok(())
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Suppression stops notices only: states, history and the end of what was told go on.
 
-pub(super) mod inhibition;
-pub(super) mod maintenance_window;
+mod inhibition;
+mod maintenance_window;
 mod silence;
 
 use chrono::{DateTime, Utc};
 
 use super::facts::Facts;
 use crate::model::{Book, DecideConfig, Reason};
-use inhibition::Sources;
+pub(super) use inhibition::Sources;
+pub(super) use maintenance_window::open as open_windows;
 
 /// Something that keeps an alert's notices back.
 pub(super) struct Suppression {

@@ -39,6 +39,13 @@ fn case(kind: &'static str) -> Case {
         "console" => {
             (build("", &terminal), build("", &cut_off), Box::new(move || String::from_utf8(screen.lock().unwrap().clone()).unwrap()))
         }
+        "email" => {
+            let program = format!("cat >> {0}; echo END >> {0}", file.display());
+            let yaml = |program: &str| format!("from: me@x.org\nto: dba@x.org\nsendmail: [{program}]");
+            let works = build(&yaml(&format!("/bin/sh, -c, \"{program}\"")), &terminal);
+            let broken = build(&yaml("/no/such/sendmail"), &terminal);
+            (works, broken, Box::new(move || mail_texts(&std::fs::read_to_string(&file).unwrap())))
+        }
         "exec" => {
             let works = build(&format!("command: [sh, -c, 'cat >> \"$0\"', {}]", file.display()), &terminal);
             let broken = build("command: [/no/such/program]", &terminal);
@@ -82,6 +89,14 @@ fn settings(kind: &str, yaml: &str) -> ChannelSettings {
     let settings = (kind.settings)("config.yaml", &mut fields);
     assert_eq!(fields.finish(), []);
     settings.unwrap()
+}
+
+/// What a mail program would show of mails without HTML.
+fn mail_texts(mails: &str) -> String {
+    let texts = mails
+        .split("\nEND\n")
+        .filter_map(|mail| mail_parser::MessageParser::new().parse(mail.trim_start())?.body_text(0).map(String::from));
+    texts.collect()
 }
 
 /// A terminal that has gone away.

@@ -5,6 +5,7 @@ mod console;
 #[cfg(test)]
 mod contract;
 mod discord;
+mod email;
 mod exec;
 mod log;
 mod pagerduty;
@@ -70,6 +71,7 @@ pub const KINDS: &[&ChannelKind] = &[
     &alertmanager::KIND,
     &console::KIND,
     &discord::KIND,
+    &email::KIND,
     &exec::KIND,
     &log::KIND,
     &pagerduty::KIND,

@@ -1,3 +1,5 @@
+//! Deliveries, with channels that do as they are told.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

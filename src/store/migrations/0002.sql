@@ -4,6 +4,9 @@
 -- How subjects without a living alert came and went lately, by fingerprint.
 ALTER TABLE target ADD COLUMN flaps TEXT NOT NULL DEFAULT '{}';
 
+-- CRC-32 of the row: an alert that a disk has changed is not believed. Rows of the first form have none.
+ALTER TABLE alert ADD COLUMN sum INTEGER;
+
 CREATE TABLE silence (
     id       TEXT PRIMARY KEY,
     ends_at  INTEGER NOT NULL,

@@ -1,3 +1,5 @@
+//! The outbox: order, groups, leases, collapsing.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
