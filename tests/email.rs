@@ -257,8 +257,7 @@ fn check(mail: &str) {
     assert_eq!(parsed.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
     assert_eq!((parsed.text_body_count(), parsed.html_body_count()), (1, 1));
     let text = parsed.body_text(0).unwrap();
-    for part in ["1.2 M dead rows", "VACUUM (ANALYZE) public.orders;", "\n  .\n", "▁", "limit 200 k rows", "Key     7f3a.mail.firing.600"]
-    {
+    for part in ["1.2 M dead rows", "VACUUM (ANALYZE) public.orders;", "\n  .\n", "▁", "limit 200 k rows", "Key   7f3a.mail.firing.600"] {
         assert!(text.replace("\r\n", "\n").contains(part), "{part}: {text}");
     }
     let html = parsed.body_html(0).unwrap();

@@ -134,7 +134,7 @@ impl Canvas {
     fn limit(&mut self, limit: f64) {
         let (_, y) = self.place((self.times.low, limit));
         let dash = (self.pen * 6.0).max(2.0) as usize;
-        for x in (0..self.width).filter(|x| x / dash % 2 == 0) {
+        for x in (0..self.width).filter(|x| (x / dash).is_multiple_of(2)) {
             self.put(x, y.round() as usize, Ink::Limit);
             if self.pen > 1.0 {
                 self.put(x, y.round() as usize + 1, Ink::Limit);

@@ -69,7 +69,8 @@ fn class(program: &str, status: ExitStatus, said: &str) -> Result<Receipt, SendE
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 
