@@ -128,8 +128,7 @@ fn config(setup: &Setup) -> DecideConfig {
         ..Route::default()
     };
     let clock = |minute: u32| NaiveTime::from_hms_opt(10, minute, 0).unwrap();
-    let weekly = Weekly { days: vec![], start: clock(10), end: clock(30), all_day: false };
-    let window = Window::new(Form::Weekly(weekly), chrono_tz::UTC);
+    let window = Window::new(Form::Weekly(Weekly { days: vec![], start: clock(10), end: clock(30), all_day: false }), chrono_tz::UTC);
     let policy =
         |stateful, resolved, severity_at_least| ChannelPolicy { stateful, resolved, severity_at_least, ..ChannelPolicy::default() };
     DecideConfig {
