@@ -71,7 +71,10 @@ fn notice(key: &str, kind: NoticeKind) -> Notice {
             why: "nothing else takes the dead rows away".into(),
         }],
         runbook: "Why: autovacuum does not keep up.\nDo: vacuum the table.".into(),
-        links: vec![Link { title: "Routine vacuuming".into(), url: "https://www.postgresql.org/docs/current/routine-vacuuming.html".into() }],
+        links: vec![Link {
+            title: "Routine vacuuming".into(),
+            url: "https://www.postgresql.org/docs/current/routine-vacuuming.html".into(),
+        }],
         active_at: at(0),
         at: at(600),
         category: "vacuum".into(),
@@ -254,7 +257,8 @@ fn check(mail: &str) {
     assert_eq!(parsed.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
     assert_eq!((parsed.text_body_count(), parsed.html_body_count()), (1, 1));
     let text = parsed.body_text(0).unwrap();
-    for part in ["1.2 M dead rows", "VACUUM (ANALYZE) public.orders;", "\n  .\n", "▁", "limit 200 k rows", "Key     7f3a.mail.firing.600"] {
+    for part in ["1.2 M dead rows", "VACUUM (ANALYZE) public.orders;", "\n  .\n", "▁", "limit 200 k rows", "Key     7f3a.mail.firing.600"]
+    {
         assert!(text.replace("\r\n", "\n").contains(part), "{part}: {text}");
     }
     let html = parsed.body_html(0).unwrap();
@@ -279,7 +283,9 @@ async fn names_that_forge_headers_parts_or_pages_are_only_text() {
         "{{ key }}{% include 'x' %}\u{202e}\u{0}",
     ] {
         let mut hostile = notice("k", NoticeKind::Firing);
-        for text in [&mut hostile.title, &mut hostile.summary, &mut hostile.detail, &mut hostile.rule, &mut hostile.target, &mut hostile.runbook] {
+        for text in
+            [&mut hostile.title, &mut hostile.summary, &mut hostile.detail, &mut hostile.rule, &mut hostile.target, &mut hostile.runbook]
+        {
             *text = evil.into();
         }
         hostile.subject.set("table", evil);
@@ -311,7 +317,10 @@ async fn all_mails_about_one_episode_or_group_are_one_conversation() {
     let alone: Vec<Message> = kinds.into_iter().enumerate().map(|(n, kind)| Message::of(notice(&format!("k{n}"), kind))).collect();
     let group = Group { key: "by-target".into(), labels: [("target", "orders-1")].into_iter().collect(), wait_s: 30, interval_s: 300 };
     let member = |key: &str, kind| Notice { group: group.clone(), episode: format!("e-{key}"), ..notice(key, kind) };
-    let several = Message { notices: vec![member("g1", NoticeKind::Firing), member("g2", NoticeKind::Firing)], ..Message::of(member("g1", NoticeKind::Firing)) };
+    let several = Message {
+        notices: vec![member("g1", NoticeKind::Firing), member("g2", NoticeKind::Firing)],
+        ..Message::of(member("g1", NoticeKind::Firing))
+    };
     let grouped = [several, Message::of(member("g3", NoticeKind::Resolved))];
     for (messages, root, end) in [(alone, "7f3a-0@pgsteward", "[resolved]"), (grouped.to_vec(), "group.", "[resolved]")] {
         let mut ids = Vec::new();

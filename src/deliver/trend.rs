@@ -92,7 +92,8 @@ mod tests {
     use crate::store::testing::{snapshot, two_handles};
 
     fn tables(as_of: i64, rows: &[(&str, f64)]) -> Arc<Frame> {
-        let column = |name: &str, kind| ColumnDef { name: name.into(), kind, unit: Unit::Rows, sensitivity: Sensitivity::Public, doc: "".into() };
+        let column =
+            |name: &str, kind| ColumnDef { name: name.into(), kind, unit: Unit::Rows, sensitivity: Sensitivity::Public, doc: "".into() };
         let columns = vec![column("table", ColumnKind::Label), column("dead", ColumnKind::Gauge), column("n", ColumnKind::Counter)];
         let def = FrameDef { name: "tables".into(), doc: "".into(), key: vec!["table".into()], columns, reset_column: None };
         let data = vec![

@@ -23,10 +23,10 @@ mod open;
 mod outbox;
 mod retention;
 mod ruling;
+mod series;
 mod silence;
 #[cfg(test)]
 pub(crate) mod testing;
-mod series;
 mod tick;
 
 pub use channel::ChannelState;

@@ -170,7 +170,9 @@ fn state(notice: &Notice) -> String {
         NoticeKind::Repeat => format!("{severity}, still firing"),
         NoticeKind::Resolved => "resolved".into(),
         NoticeKind::Heartbeat => "alive".into(),
-        NoticeKind::Acknowledged | NoticeKind::Escalated | NoticeKind::Flapping | NoticeKind::Settled => format!("{severity}, {}", notice.kind),
+        NoticeKind::Acknowledged | NoticeKind::Escalated | NoticeKind::Flapping | NoticeKind::Settled => {
+            format!("{severity}, {}", notice.kind)
+        }
     }
 }
 

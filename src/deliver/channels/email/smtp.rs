@@ -163,7 +163,11 @@ fn broken(smtp: &Smtp, step: Step, error: &Error) -> SendError {
         return SendError::retryable(format!("the mail server `{host}` has a certificate that is not trusted: {}", mend(reason)));
     }
     let said = tidy(&error.source().map_or_else(|| error.to_string(), ToString::to_string));
-    let hint = if step == Step::Connection { format!("; look at `host`, `port` ({}) and `tls`, and whether it runs", smtp.port) } else { String::new() };
+    let hint = if step == Step::Connection {
+        format!("; look at `host`, `port` ({}) and `tls`, and whether it runs", smtp.port)
+    } else {
+        String::new()
+    };
     SendError::retryable(format!("the mail server `{host}` broke off {}: {said}{hint}", step.phrase()))
 }
 

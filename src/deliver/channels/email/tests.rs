@@ -24,7 +24,11 @@ fn full() -> Message {
 
 fn several() -> Message {
     let one = |key: &str, severity, kind| Notice { severity, kind, ..notice(key) };
-    let notices = vec![one("a", Severity::Critical, NoticeKind::Firing), one("b", Severity::Warning, NoticeKind::Firing), one("c", Severity::Info, NoticeKind::Resolved)];
+    let notices = vec![
+        one("a", Severity::Critical, NoticeKind::Firing),
+        one("b", Severity::Warning, NoticeKind::Firing),
+        one("c", Severity::Info, NoticeKind::Resolved),
+    ];
     Message { key: "all".into(), notices, omitted: 37, digest: true, ..Message::of(notice("a")) }
 }
 
