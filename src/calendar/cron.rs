@@ -93,7 +93,9 @@ impl Cron {
         if !self.takes_place(date) {
             return Vec::new();
         }
-        let mut starts: Vec<DateTime<Utc>> = self.times.iter().flat_map(|time| wall::passes(zone, date.and_time(*time))).collect();
+        let midnight = date.and_time(NaiveTime::MIN);
+        let stretches = wall::stretches(zone, midnight, midnight.checked_add_signed(TimeDelta::days(1)).unwrap_or(midnight));
+        let mut starts: Vec<DateTime<Utc>> = self.times.iter().flat_map(|time| wall::passes(&stretches, date.and_time(*time))).collect();
         starts.sort_unstable();
         starts.dedup();
         let open = TimeDelta::seconds(self.written.for_s as i64);

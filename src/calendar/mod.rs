@@ -70,9 +70,9 @@ impl Window {
     /// Whether a moment is inside; then also when that comes to an end.
     #[must_use]
     pub fn contains(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let inside = |spans: Vec<Span>| spans.into_iter().find(|(from, to)| *from <= at && at < *to).map(|(_, to)| to);
+        let inside = |spans: &[Span]| spans.iter().find(|(from, to)| *from <= at && at < *to).map(|(_, to)| *to);
         let (back, ahead) = match &self.form {
-            Form::Once { from, to } => return inside(self.valid((*from, *to)).into_iter().collect()),
+            Form::Once { from, to } => return inside(self.valid((*from, *to)).as_slice()),
             // It lasts at most a day, so the one inside began today or yesterday.
             Form::Weekly(_) => (1, 0),
             // Those that overlap are one; an end that lies further ahead is told when it is nearer.
@@ -80,8 +80,11 @@ impl Window {
         };
         let first = days_before(wall::shown(self.zone, at)?.date(), back);
         let mut spans = Vec::new();
-        first.iter_days().take(back + 1 + ahead).for_each(|date| self.gather(date, &mut spans));
-        inside(spans)
+        let mut dates = first.iter_days();
+        dates.by_ref().take(back + 1).for_each(|date| self.gather(date, &mut spans));
+        inside(&spans)?;
+        dates.take(ahead).for_each(|date| self.gather(date, &mut spans));
+        inside(&spans)
     }
 
     /// The next `n` times that begin after a moment. Where clocks are put back inside one, it may come in two pieces; fewer

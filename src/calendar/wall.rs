@@ -7,6 +7,9 @@ use chrono_tz::Tz;
 /// Seconds of a day: zones that moved across the date line left out a whole one.
 const DAY_S: i32 = 86_400;
 
+/// A time without a change of the offset, and the offset.
+pub(super) type Stretch = (DateTime<Utc>, DateTime<Utc>, FixedOffset);
+
 /// Which end of a time span a moment is: of a wall time that comes twice, a start means the first and an end the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
@@ -28,11 +31,10 @@ pub(super) fn shown(zone: Tz, at: DateTime<Utc>) -> Option<NaiveDateTime> {
 
 /// The moments at which the clock shows a wall time, earliest first: two where clocks are put back over it. Where they are
 /// put forward over it, the first moment after the gap; none where a zone left out the whole date.
-pub(super) fn passes(zone: Tz, wall: NaiveDateTime) -> Vec<DateTime<Utc>> {
-    let stretches = stretches(zone, wall, wall);
+pub(super) fn passes(stretches: &[Stretch], wall: NaiveDateTime) -> Vec<DateTime<Utc>> {
     let under = stretches.iter().map(|(since, till, offset)| (*since, *till, before(wall, *offset)));
     let passes: Vec<_> = under.filter(|(since, till, at)| since <= at && at < till).map(|(_, _, at)| at).collect();
-    match stretches.as_slice() {
+    match stretches {
         [(_, till, old), (_, _, new)] if passes.is_empty() && new.local_minus_utc() - old.local_minus_utc() < DAY_S => vec![*till],
         _ => passes,
     }
@@ -40,7 +42,7 @@ pub(super) fn passes(zone: Tz, wall: NaiveDateTime) -> Vec<DateTime<Utc>> {
 
 /// The one moment that a wall time means as an edge; `None` when it never comes.
 pub(super) fn moment(zone: Tz, wall: NaiveDateTime, edge: Edge) -> Option<DateTime<Utc>> {
-    let passes = passes(zone, wall);
+    let passes = passes(&stretches(zone, wall, wall), wall);
     let found = if edge == Edge::Start { passes.first() } else { passes.last() };
     found.copied()
 }
@@ -50,8 +52,8 @@ pub(super) fn before(wall: NaiveDateTime, offset: FixedOffset) -> DateTime<Utc> 
     (wall - TimeDelta::seconds(i64::from(offset.local_minus_utc()))).and_utc()
 }
 
-/// The stretches of constant offset around two wall times. No zone changes its offset twice within the three days.
-pub(super) fn stretches(zone: Tz, start: NaiveDateTime, end: NaiveDateTime) -> Vec<(DateTime<Utc>, DateTime<Utc>, FixedOffset)> {
+/// The stretches of constant offset around two wall times. No zone changes its offset twice within these few days.
+pub(super) fn stretches(zone: Tz, start: NaiveDateTime, end: NaiveDateTime) -> Vec<Stretch> {
     let (Some(first), Some(last)) = (start.checked_sub_signed(TimeDelta::hours(26)), end.checked_add_signed(TimeDelta::hours(26))) else {
         return Vec::new();
     };

@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(of("'team=shop,severity=(warning|critical)'"), list);
         assert_eq!(
             of("[team=shop, 'table=~\"orders_.*\"', severity>=warning]").to_string(),
-            "team=shop,table=~\"orders_.*\",severity>=warning"
+            "team=shop,table=~orders_.*,severity>=warning"
         );
     }
 

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(of("cron: 0 22 * * sun, zone: UTC"), ["c.yaml:2:3: error: `for` is missing"]);
         assert_eq!(of("from: 2026-12-05T20:00:00Z"), ["c.yaml:2:3: error: `to` is missing"]);
         assert_eq!(of("cron: 0 22 * * sun, for: 6h"), ["c.yaml:2:3: error: `zone` is missing"]);
-        assert_eq!(of("from: 2026-12-06T20:00:00Z, to: 2026-12-05T20:00:00Z"), ["c.yaml:2:46: error: the window ends before it begins"]);
+        assert_eq!(of("from: 2026-12-06T20:00:00Z, to: 2026-12-05T20:00:00Z"), ["c.yaml:2:45: error: the window ends before it begins"]);
         let cron = of("cron: every sunday, for: 6h, zone: UTC");
         assert_eq!(
             cron,

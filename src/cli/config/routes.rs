@@ -1,40 +1,39 @@
-//! `config check --routes LABELS`: the way that an alert with these labels would take, by the code that decides in a tick.
+//! `config check --routes LABELS`: the way that an alert with these labels takes, by the code that walks the tree in a tick.
 //!
-//! What keeps notices back now is named beside it instead of hiding the way.
+//! What a rule and a target add to the labels is filled in where they are named. What keeps notices back now is shown beside
+//! the way instead of hiding it; an inhibition depends on other alerts and so is not here.
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use pgsteward_helpers::span;
 
-use crate::alert;
-use crate::app::{drill, setup};
-use crate::cli::table;
+use crate::alert::{Taken, routes_of};
+use crate::app::setup;
 use crate::config::Config;
-use crate::model::{Decision, Labels, Matchers, Op, RuleMeta, Severity, Target, Tier};
+use crate::model::{Labels, Matchers, Op, RuleMeta, Severity};
 use crate::rules::RuleSet;
 use crate::text::safe;
-
-/// An alert that might be.
-struct Wanted {
-    labels: Labels,
-    severity: Severity,
-}
 
 /// What would become of such an alert.
 ///
 /// # Errors
-/// When the labels cannot be read, or name a rule that is not there.
+/// When the labels cannot be read, or name a rule or target that is not there.
 pub fn preview(config: &Config, rules: &RuleSet, text: &str, now: DateTime<Utc>) -> anyhow::Result<String> {
-    let wanted = wanted(text)?;
-    let meta = meta(&wanted.labels, rules)?;
-    let (_, decide) = setup::wants(Some(config), &target(&wanted.labels, config));
-    let decision = drill::sample(&meta, &Labels::default(), wanted.severity, &decide, now);
-    let mut all = wanted.labels;
-    all.set("severity", wanted.severity.as_str());
-    Ok([ways(config, &decision), untold(&decision), escalations(config, &all), kept_back(config, &all, now)].concat())
+    let written = written(text)?;
+    let rule = written.get("rule").map(|id| rule(rules, id)).transpose()?;
+    let labels = filled(config, rule, &written)?;
+    let severity = labels.get("severity").unwrap_or_default();
+    let severity: Severity = severity.parse().ok().with_context(|| format!("there is no severity `{}`", safe(severity)))?;
+    let (_, decide) = setup::wants(Some(config), &Default::default());
+    let own = rule.filter(|rule| !rule.channels.is_empty());
+    let ways = match own {
+        Some(rule) => format!("the rule `{}` names its channels itself\n{}", safe(&rule.id), told(config, &rule.channels, severity)),
+        None => routes_of(&labels, &decide).iter().map(|taken| way(config, taken, severity)).collect(),
+    };
+    Ok([ways, escalations(config, &labels), kept_back(config, &labels, now)].concat())
 }
 
-fn wanted(text: &str) -> anyhow::Result<Wanted> {
+fn written(text: &str) -> anyhow::Result<Labels> {
     let matchers: Matchers = text.parse().map_err(|reason: String| anyhow::anyhow!("{}", safe(&reason)))?;
     let mut labels = Labels::default();
     for matcher in &matchers.0 {
@@ -43,59 +42,56 @@ fn wanted(text: &str) -> anyhow::Result<Wanted> {
             _ => bail!("`{}` is a condition, and an alert has labels: write NAME=VALUE", safe(&matcher.to_string())),
         }
     }
-    let severity = match labels.get("severity") {
-        Some(word) => word.parse().ok().with_context(|| format!("there is no severity `{}`", safe(word)))?,
-        None => Severity::Warning,
-    };
-    Ok(Wanted { labels, severity })
+    Ok(labels)
 }
 
-/// The rule that is named, or one of which nothing is known but what the labels say.
-fn meta(labels: &Labels, rules: &RuleSet) -> anyhow::Result<RuleMeta> {
-    if let Some(id) = labels.get("rule") {
-        let found = rules.iter().map(|rule| rule.meta()).find(|meta| meta.id == id);
-        return found.cloned().with_context(|| format!("there is no rule `{}`", safe(id)));
+fn rule<'a>(rules: &'a RuleSet, id: &str) -> anyhow::Result<&'a RuleMeta> {
+    rules.iter().map(|rule| rule.meta()).find(|meta| meta.id == id).with_context(|| format!("there is no rule `{}`", safe(id)))
+}
+
+/// The labels of the rule, then of the target, then those that were written.
+fn filled(config: &Config, rule: Option<&RuleMeta>, written: &Labels) -> anyhow::Result<Labels> {
+    let mut labels: Labels = [("severity", Severity::Warning.as_str())].into_iter().collect();
+    if let Some(rule) = rule {
+        labels.set("severity", rule.default_severity().as_str());
+        labels.set("tier", rule.tier.as_str());
+        labels.set("category", rule.category.as_str());
+        labels = labels.with(&rule.labels);
     }
-    let tier = labels.get("tier").and_then(|word| Tier::ALL.into_iter().find(|tier| tier.as_str() == word));
-    let category = labels.get("category").unwrap_or_default().to_string();
-    Ok(RuleMeta { id: "any".into(), title: "Any rule".into(), category, tier: tier.unwrap_or_default(), ..alert::rule_unevaluable() })
-}
-
-/// The target that is named, with the labels that were given put over its own.
-fn target(labels: &Labels, config: &Config) -> Target {
-    let name = labels.get("target").unwrap_or_default();
-    let known = config.targets.iter().map(|target| &target.target).find(|target| target.name == name);
-    let mut target = known.cloned().unwrap_or_else(|| Target { name: name.into(), ..Target::default() });
-    for (name, value) in labels.0.iter() {
-        match name.as_str() {
-            "cluster" => target.cluster = Some(value.clone()),
-            "severity" | "rule" | "target" | "category" => {}
-            _ => target.labels.set(name.as_str(), value.as_str()),
+    if let Some(name) = written.get("target") {
+        let mut targets = config.targets.iter().map(|target| &target.target);
+        let target = targets.find(|target| target.name == name).with_context(|| format!("there is no target `{}`", safe(name)))?;
+        labels = labels.with(&target.labels);
+        if let Some(cluster) = &target.cluster {
+            labels.set("cluster", cluster.as_str());
         }
     }
-    target
+    Ok(labels.with(written))
 }
 
-fn ways(config: &Config, decision: &Decision) -> String {
-    let rows = decision.notices.iter().map(|notice| {
-        let group = &notice.group;
-        let labels = group.labels.0.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
-        let timers = match group.key.is_empty() {
-            true => ["by itself".into(), "at once".into(), String::new()],
-            false => [labels, span(group.wait_s as f64), span(group.interval_s as f64)],
-        };
-        let fallback = config.channels.get(&notice.channel).and_then(|channel| channel.fallback.clone()).unwrap_or_default();
-        [[notice.channel.clone()].as_slice(), timers.as_slice(), &[fallback]].concat()
-    });
-    table::render(&["channel", "told with", "wait", "interval", "fallback"], &rows.collect::<Vec<_>>())
-}
-
-fn untold(decision: &Decision) -> String {
-    let line = |record: &crate::model::DecisionRecord| {
-        let whom = record.channel.as_deref().map_or("nobody is told".into(), |channel| format!("{} is not told", safe(channel)));
-        format!("{whom}: {}\n", safe(&record.reason.to_string()))
+/// A route, its timers, and its channels below it.
+fn way(config: &Config, taken: &Taken, severity: Severity) -> String {
+    let matchers = if taken.matchers.is_empty() { String::new() } else { format!(" ({})", safe(&taken.matchers)) };
+    let repeat = taken.repeat_s.map_or("never repeated".into(), |s| format!("repeated every {}", span(s as f64)));
+    let (wait, interval) = (span(taken.group.wait_s as f64), span(taken.group.interval_s as f64));
+    let together = match taken.group_by.as_deref() {
+        None => "told by itself, at once".into(),
+        Some([]) => format!("all of the route told together, after {wait}, then {interval} apart"),
+        Some(names) => format!("told together by {}, after {wait}, then {interval} apart", safe(&names.join(", "))),
     };
-    decision.records.iter().filter(|record| !record.sent && record.channel.is_some()).map(line).collect()
+    format!("{}{matchers}: {together}; {repeat}\n{}", taken.path, told(config, &taken.channels, severity))
+}
+
+fn told(config: &Config, channels: &[String], severity: Severity) -> String {
+    let line = |name: &String| {
+        let channel = config.channels.get(name);
+        let too_mild = channel.and_then(|channel| channel.severity_at_least).filter(|least| severity < *least);
+        let mild = too_mild.map_or(String::new(), |least| format!(", not told: it is told of {least} and worse"));
+        let fallback = channel.and_then(|channel| channel.fallback.as_ref());
+        let fallback = fallback.map_or(String::new(), |fallback| format!(", fallback {}", safe(fallback)));
+        format!("  -> {}{fallback}{mild}\n", safe(name))
+    };
+    channels.iter().map(line).collect()
 }
 
 fn escalations(config: &Config, labels: &Labels) -> String {
@@ -153,15 +149,11 @@ windows:
 
     #[test]
     fn the_way_of_an_alert_is_shown_with_what_stands_in_it() {
-        let shop = previewed("team=shop").unwrap();
-        let lines: Vec<Vec<&str>> = shop.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["chat", "by", "itself", "at", "once", "mail"], "{shop}");
-        assert!(shop.contains("escalation `shop` after 15m: mail, unless acknowledged\n"), "{shop}");
-        assert!(shop.ends_with("kept back now by the window `night` until 2026-11-25 06:00Z\n"), "{shop}");
-        let named = previewed("target=orders-1").unwrap();
-        assert!(named.lines().nth(1).is_some_and(|line| line.starts_with("chat")), "the labels of the target count: {named}");
-        let other = previewed("team=data,severity=critical").unwrap();
-        assert!(other.lines().nth(1).is_some_and(|line| line.starts_with("mail")), "{other}");
+        let shop = "routes[0] (team=shop): told by itself, at once; repeated every 1h\n  -> chat, fallback mail\n  -> pager, not told: it is told of critical and worse\nescalation `shop` after 15m: mail, unless acknowledged\nkept back now by the window `night` until 2026-11-25 06:00Z\n";
+        assert_eq!(previewed("team=shop").unwrap(), shop);
+        assert_eq!(previewed("target=orders-1").unwrap(), shop, "the labels of the target count");
+        let other = "routes: told by itself, at once; repeated every 1h\n  -> mail\n";
+        assert_eq!(previewed("team=data,severity=critical").unwrap(), other);
     }
 
     #[test]
@@ -170,6 +162,7 @@ windows:
         assert_eq!(why("team!=shop"), "`team!=shop` is a condition, and an alert has labels: write NAME=VALUE");
         assert_eq!(why("severity=bad"), "there is no severity `bad`");
         assert_eq!(why("rule=nowhere"), "there is no rule `nowhere`");
+        assert_eq!(why("target=orders-9"), "there is no target `orders-9`");
         assert_eq!(why("shop"), "`shop` is no matcher; write NAME=VALUE");
     }
 }
