@@ -2,7 +2,7 @@
 //! flapping, escalation and deliveries that fail, all at once. Nothing is predicted here (`alert_model.rs` does that for what
 //! a reference can work out); each decision is held against a plain reading of all that happened before. What can happen, the
 //! bookkeeping and the invariants are read together, hence the length.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

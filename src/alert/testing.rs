@@ -152,12 +152,12 @@ pub fn moved(decision: &Decision) -> Vec<String> {
 /// A decision in one line: how alerts moved, then what each channel was told or why not, as it stands.
 pub fn said(decision: &Decision) -> String {
     let choices = standing(decision).into_iter().filter(|(_, channel, _)| !channel.is_empty());
-    let choices = choices.filter_map(|(who, channel, (_, reason))| {
+    let choices = choices.map(|(who, channel, (_, reason))| {
         let notice = decision.notices.iter().find(|n| n.fingerprint == who && n.channel == channel);
         let sent = decision.records.iter().any(|r| r.fingerprint == who && r.channel.as_ref() == Some(&channel) && r.sent);
         assert_eq!(notice.is_some(), sent, "a record says what was done");
         // What was sent at an earlier tick stands in the alert until something else is chosen.
-        Some(format!("{channel}: {} ({reason})", notice.map_or("-", |n| n.kind.as_str())))
+        format!("{channel}: {} ({reason})", notice.map_or("-", |n| n.kind.as_str()))
     });
     moved(decision).into_iter().chain(choices).collect::<Vec<_>>().join("; ")
 }

@@ -46,6 +46,7 @@ pub struct Window {
 /// How a window comes again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "a config has a handful of windows, and a box would only be in the way")]
 pub enum Form {
     /// On weekdays, from one wall time to another.
     Weekly(Weekly),

@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(with(EVENT - base), (EVENT, true, true));
         let (size, evidence, links) = with(EVENT - base + 1);
         assert!(size < EVENT && !evidence && links, "{size}");
-        assert_eq!(with(2 * EVENT).2, false);
+        assert!(!with(2 * EVENT).2);
         assert!(with(2 * EVENT).0 < EVENT);
     }
 
