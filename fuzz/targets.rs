@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::DateTime;
 use pgsteward::app::{oneshot, setup, turn};
 use pgsteward::collect::{Endpoint, EndpointDefaults, Sample, Surroundings, metrics};
 use pgsteward::config::{self, Source};
 use pgsteward::env::Env;
-use pgsteward::model::Catalog;
+use pgsteward::model::{Catalog, Matchers};
 use pgsteward::problem::Problem;
 use pgsteward::rules::rhai::Limits;
 use pgsteward::rules::{self, Loaded, RuleFile};
@@ -70,6 +70,17 @@ pub const TARGETS: &[Target] = &[
             b"sun\n22:00\n04:00\nEurope/Paris\n2026-11-24",
             b"mon-fri\n00:00\n24:00\nAmerica/New_York\n2026-10-31",
             b"daily\n02:30\n02:45\nUTC",
+            b"0 22 * * sun\n21600\n\nEurope/Paris\n2026-10-20",
+            b"30 2 29 2 *\n600\n\nAustralia/Lord_Howe\n2026-11-24",
+        ],
+    },
+    Target {
+        name: "matchers",
+        run: matchers,
+        seeds: &[
+            b"tier=prod,severity>=warning\ntier=prod\nseverity=critical",
+            b"{table=~\"orders_.*\", team!=(shop|\"data, old\")}\ntable=orders_1",
+            b"rule!~\"tmp.*\"\nrule=long_query",
         ],
     },
     Target { name: "sample", run: sample, seeds: &[include_bytes!("seeds/sample.json")] },
@@ -158,19 +169,38 @@ pub fn dsn(data: &[u8]) {
     assert!(!ours || !said.contains("s3cr3t"), "{said}");
 }
 
-/// Days, start, end, zone and a date, a line each. The times that are named are open, and end after they begin.
+/// Days or a cron expression, start, end, zone and a date, a line each. The times that are named are open, and end after they
+/// begin.
 pub fn window(data: &[u8]) {
     let text = text(data);
     let mut lines = text.lines();
     let mut line = || lines.next().unwrap_or_default();
-    let (days, start, end, zone, date) = (calendar::parse_days(line()), line(), line(), calendar::parse_zone(line()), line());
-    let (Ok(days), Ok((start, end, all_day)), Ok(zone)) = (days, calendar::parse_span(start, end), zone) else { return };
-    let from = DateTime::parse_from_rfc3339(&format!("{date}T00:00:00Z")).map_or(DateTime::UNIX_EPOCH, |at| at.to_utc());
-    let window = calendar::Window { days, start, end, all_day, zone, except: Vec::new() };
+    let (first, start, end, zone, date) = (line(), line(), line(), calendar::parse_zone(line()), line());
+    let weekly = || {
+        let (days, (start, end, all_day)) = (calendar::parse_days(first).ok()?, calendar::parse_span(start, end).ok()?);
+        Some(calendar::Form::Weekly(calendar::Weekly { days, start, end, all_day }))
+    };
+    let cron = || calendar::Cron::new(first, start.parse().ok()?).ok().map(calendar::Form::Cron);
+    let (Some(form), Ok(zone)) = (weekly().or_else(cron), zone) else { return };
+    let from = calendar::parse_moment(date, Some(zone), calendar::Edge::Start).unwrap_or(DateTime::UNIX_EPOCH);
+    let window = calendar::Window::new(form, zone);
+    let json = serde_json::to_string(&window).unwrap_or_default();
+    assert!(serde_json::from_str::<calendar::Window>(&json).is_ok_and(|read| read == window), "{json}");
     for (from, to) in window.next(from, 4) {
-        assert!(from < to && to - from <= TimeDelta::hours(50), "{window:?}: {from} to {to}");
+        assert!(from < to, "{window:?}: {from} to {to}");
         assert!(window.contains(from).is_some(), "{window:?} is not open at {from}, where it says that it begins");
     }
+}
+
+/// Matchers in their text form, and labels to hold them against, a line each. What was read is written so that it reads back.
+pub fn matchers(data: &[u8]) {
+    let text = text(data);
+    let (first, labels) = text.split_once('\n').unwrap_or((&text, ""));
+    let Ok(matchers) = first.parse::<Matchers>() else { return };
+    let labels = labels.lines().filter_map(|line| line.split_once('=')).collect();
+    let again = matchers.to_string().parse::<Matchers>();
+    assert_eq!(again.as_ref(), Ok(&matchers));
+    assert_eq!(again.map(|again| again.matches(&labels)), Ok(matchers.matches(&labels)));
 }
 
 /// A sample file through every shipped rule, as `check --snapshot` does it.

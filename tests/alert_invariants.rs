@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use pgsteward::alert::{decide, rule_unevaluable};
-use pgsteward::calendar::Window;
+use pgsteward::calendar::{Form, Weekly, Window};
 use pgsteward::model::*;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -128,8 +128,9 @@ fn config(setup: &Setup) -> DecideConfig {
         ..Route::default()
     };
     let clock = |minute: u32| NaiveTime::from_hms_opt(10, minute, 0).unwrap();
-    let window = Window { days: vec![], start: clock(10), end: clock(30), all_day: false, zone: chrono_tz::UTC, except: vec![] };
-    let policy = |stateful, resolved, severity_at_least| ChannelPolicy { stateful, resolved, severity_at_least, ..ChannelPolicy::default() };
+    let window = Window::new(Form::Weekly(Weekly { days: vec![], start: clock(10), end: clock(30), all_day: false }), chrono_tz::UTC);
+    let policy =
+        |stateful, resolved, severity_at_least| ChannelPolicy { stateful, resolved, severity_at_least, ..ChannelPolicy::default() };
     DecideConfig {
         target: Target { name: "orders-1".into(), ..Target::default() },
         every_s: EVERY_S as u64,
@@ -252,7 +253,8 @@ impl Past<'_> {
                 let until = ticks.map(|ticks| now + TimeDelta::seconds(ticks * EVERY_S));
                 let at = now - TimeDelta::seconds(20);
                 let who = format!("ann at {}", self.at);
-                let ack = Ack { episode: alert.episode.clone(), who, note: String::new(), at, until, mode: *mode, severity: alert.severity };
+                let ack =
+                    Ack { episode: alert.episode.clone(), who, note: String::new(), at, until, mode: *mode, severity: alert.severity };
                 self.book.acks.insert(alert.fingerprint.clone(), ack);
             }
             Deed::Silence(table, ticks, expire_on_resolve) => self.book.silences.push(Silence {
@@ -364,7 +366,8 @@ impl Past<'_> {
         for (at, rule) in RULES.iter().enumerate().filter(|(at, _)| !matches!(turn.ended[*at], Ended::Judged(_))) {
             for before in self.book.alerts.values().filter(|alert| alert.rule == *rule) {
                 let after = &decision.book.alerts[&before.fingerprint];
-                let life = |alert: &Alert| (alert.state, alert.severity, alert.active_at, alert.fired_at, alert.recovering_at, alert.flap.clone());
+                let life =
+                    |alert: &Alert| (alert.state, alert.severity, alert.active_at, alert.fired_at, alert.recovering_at, alert.flap.clone());
                 assert_eq!(life(after), life(before), "{rule} was not judged (rule {at})");
             }
         }
@@ -399,7 +402,8 @@ impl Past<'_> {
 
     /// Each notice has its record, and no record says what the one before it said.
     fn writes_down_what_is_new(&self, decision: &Decision) {
-        let sent: Vec<_> = decision.records.iter().filter(|record| record.sent).map(|r| (r.fingerprint.clone(), r.channel.clone())).collect();
+        let sent: Vec<_> =
+            decision.records.iter().filter(|record| record.sent).map(|r| (r.fingerprint.clone(), r.channel.clone())).collect();
         let told: Vec<_> = decision.notices.iter().map(|n| (n.fingerprint.clone(), Some(n.channel.clone()))).collect();
         let sorted = |mut all: Vec<(Fingerprint, Option<String>)>| {
             all.sort();
@@ -446,7 +450,8 @@ impl Past<'_> {
     /// Moves the clocks of the episodes on to `at`: those that ran at the latest tick and had been told by then.
     fn passes(&mut self, at: i64) {
         for episode in &self.running {
-            let first = self.outbox.iter().filter(|row| !row.dead && row.notice.episode == *episode).filter_map(|row| row.delivered_at).min();
+            let first =
+                self.outbox.iter().filter(|row| !row.dead && row.notice.episode == *episode).filter_map(|row| row.delivered_at).min();
             let Some(first) = first else { continue };
             let from = (first - time(0)).num_seconds().max(self.at);
             *self.lasted.entry(episode.clone()).or_default() += (at - from).max(0);

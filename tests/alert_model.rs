@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use pgsteward::alert::{RULE_UNEVALUABLE, decide, fingerprint, rule_unevaluable};
-use pgsteward::calendar::Window;
+use pgsteward::calendar::{Form, Weekly, Window};
 use pgsteward::model::*;
 use proptest::prelude::*;
 
@@ -329,13 +329,9 @@ fn config(setup: &Setup, every: i64) -> DecideConfig {
     let to = |channel: usize| Route { channels: vec![CHANNELS[channel].into()], repeat_s: repeat(channel), ..Route::default() };
     let pager = Route { matchers: only("severity", "critical"), go_on: true, ..to(1) };
     let time = |minutes: u32| NaiveTime::from_hms_opt(minutes / 60, minutes % 60, 0).unwrap();
-    let window = |(start, end): (u32, u32)| Window {
-        days: vec![],
-        start: time(start),
-        end: time(end),
-        all_day: false,
-        zone: chrono_tz::UTC,
-        except: vec![],
+    let window = |(start, end): (u32, u32)| {
+        let weekly = Weekly { days: vec![], start: time(start), end: time(end), all_day: false };
+        Window::new(Form::Weekly(weekly), chrono_tz::UTC)
     };
     DecideConfig {
         target: Target { name: "orders-1".into(), cluster: None, labels: Labels::default() },

@@ -216,6 +216,11 @@ fn explain_says_since_when_it_cannot_tell_and_what_mends_it() {
     world.story();
     let page = world.out(&["explain", "slow_statement", "--at", "2026-01-05 18:30"]);
     insta::assert_snapshot!("explain_blind", page);
+    let own = world.out(&["explain", "rule_unevaluable", "slow_statement"]);
+    assert!(own.contains("firing for") && own.contains("slow_statement"), "{own}");
+    let never = world.ran(&["explain", "channel_unhealthy"]);
+    assert_eq!(never.code, 3);
+    assert!(never.err.contains("`channel_unhealthy` never had an alert on `orders-1`"), "{}", never.err);
 }
 
 #[test]
@@ -431,6 +436,9 @@ fn what_was_given_up_is_shown_and_driven_again_and_a_paused_channel_goes_on() {
     world.store.set_channel_state("pager", &state).unwrap();
     let shown = world.out(&["notify", "list"]);
     assert!(shown.contains("paused") && shown.contains("pgsteward notify resume pager"), "{shown}");
+    let why = world.out(&["explain", RULE, "orders", "--config", "pgsteward.yaml"]);
+    assert!(why.contains("channel paused since") && why.contains("Mend it, then: pgsteward notify resume pager"), "{why}");
+    assert!(why.contains("broken         not told: routes[1] needs team=nobody"), "{why}");
     assert_eq!(world.out(&["notify", "resume", "pager"]), "pager goes on; 1 notice waiting for it\n");
     assert_eq!(world.ran(&["notify", "resume", "pager"]).code, 3);
 }

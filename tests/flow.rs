@@ -14,7 +14,7 @@ use pgsteward::app::replay::{ReplayError, record, replay};
 use pgsteward::app::tick::basis;
 use pgsteward::app::turn::{Basis, Wishes, turn};
 use pgsteward::app::{setup, tick_file};
-use pgsteward::calendar::Window;
+use pgsteward::calendar::{Form, Weekly, Window};
 use pgsteward::clock::Clock;
 use pgsteward::collect::metrics;
 use pgsteward::deliver::{Channel, DrainBudget, Line, Message, Post, Receipt, SendError};
@@ -214,7 +214,8 @@ async fn an_alert_lives_and_says_why_at_each_step() {
 async fn a_window_keeps_notices_back_and_they_are_told_once_after_it() {
     let mut world = World::new(CLIENTS, 60);
     let minute = |s: i64| NaiveTime::from_num_seconds_from_midnight_opt(((START + s) % 86_400) as u32 / 60 * 60, 0).unwrap();
-    let window = Window { days: vec![], start: minute(60), end: minute(420), all_day: false, zone: chrono_tz::UTC, except: vec![] };
+    let weekly = Weekly { days: vec![], start: minute(60), end: minute(420), all_day: false };
+    let window = Window::new(Form::Weekly(weekly), chrono_tz::UTC);
     world.config.windows = vec![MaintenanceWindow { name: "deploy".into(), matchers: Matchers::default(), window }];
     for n in 0..10 {
         world.tick(n * 60, clients(n * 60, 90.0)).await;

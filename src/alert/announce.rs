@@ -180,7 +180,8 @@ impl<'a> Desk<'a, '_> {
         let next = escalate::next(self.facts, self.scene.config, told_at, paused, self.ack.is_some(), self.scene.now);
         let Some(next) = next.filter(|next| next.escalated != Escalated::default()) else { return };
         chosen.escalated = Some(next.escalated);
-        for (chain, channel, after_s) in next.due.iter().flat_map(|(chain, step)| step.channels.iter().map(|to| (*chain, to, step.after_s))) {
+        for (chain, channel, after_s) in next.due.iter().flat_map(|(chain, step)| step.channels.iter().map(|to| (*chain, to, step.after_s)))
+        {
             let out_of_reach = !route::asks_for_action(&chain.matchers) && route::is_out_of_reach(self.facts, channel, self.scene.config);
             chosen.add(channel, || match self.barred(channel, out_of_reach) {
                 Some(reason) => (None, reason),

@@ -29,7 +29,9 @@ pub(super) fn next<'a>(
         return None;
     }
     let mut escalated = facts.alert.escalated.clone().unwrap_or_default();
-    escalated.since = escalated.since.or(told_at.map(|at| at.min(now)));
+    // A notice that was on its way when others began to be kept back may be taken meanwhile: the clock begins after that.
+    let was_kept_back = facts.alert.suppressed_by.is_some();
+    escalated.since = escalated.since.or(told_at.map(|at| if was_kept_back { now } else { at.min(now) }));
     let paused = kept_back || (acked && chains.iter().all(|chain| chain.unless_acked));
     match (paused, escalated.paused_at) {
         (true, None) => escalated.paused_at = escalated.since.map(|_| now),
@@ -60,7 +62,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use crate::alert::testing::*;
-    use crate::model::{Ack, AckMode, ChannelPolicy, Escalation, EscalationStep, NoticeKind, Severity};
+    use crate::model::{Ack, AckMode, ChannelPolicy, Escalation, EscalationStep, NoticeKind, Severity, Silence};
 
     fn world(unless_acked: bool) -> World {
         let mut world = World::new();
@@ -69,6 +71,22 @@ mod tests {
         world.config.escalations =
             vec![Escalation { name: "prod".into(), matchers: "rule=dead_rows".parse().unwrap(), steps, unless_acked }];
         world
+    }
+
+    /// From now on.
+    fn silence(world: &World, minutes: i64) -> Silence {
+        Silence {
+            id: "s".into(),
+            matchers: "table=a".parse().unwrap(),
+            starts_at: world.now,
+            ends_at: world.now + TimeDelta::minutes(minutes),
+            author: "ann".into(),
+            reason: "deploy".into(),
+            link: None,
+            expire_on_resolve: false,
+            created_at: world.now,
+            ended: None,
+        }
     }
 
     /// Minutes of the ticks in which somebody was escalated to.
@@ -137,19 +155,16 @@ mod tests {
     fn the_clock_stands_still_while_notices_are_kept_back() {
         let mut world = world(true);
         assert_eq!(escalated(&mut world, 10), Vec::<String>::new());
-        world.book.silences = vec![crate::model::Silence {
-            id: "s".into(),
-            matchers: "table=a".parse().unwrap(),
-            starts_at: world.now,
-            ends_at: world.now + TimeDelta::minutes(30),
-            author: "ann".into(),
-            reason: "deploy".into(),
-            link: None,
-            expire_on_resolve: false,
-            created_at: world.now,
-            ended: None,
-        }];
+        world.book.silences = vec![silence(&world, 30)];
         assert_eq!(escalated(&mut world, 60), ["46: lead", "61: boss"]);
+    }
+
+    #[test]
+    fn what_is_taken_while_others_are_kept_back_begins_nothing_before_that_is_over() {
+        let mut world = world(true);
+        world.tick(seen(&["a"]));
+        world.book.silences = vec![silence(&world, 30)];
+        assert_eq!(escalated(&mut world, 60), ["46: lead"], "15 minutes after the silence, not after its delivery");
     }
 
     #[test]

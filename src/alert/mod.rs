@@ -170,8 +170,9 @@ fn remember_flaps(over: &[Arc<Alert>], next: &mut Book) {
         return;
     }
     let gone = over.iter().filter(|alert| !alert.flap.changes.is_empty());
-    let gone: Vec<(Fingerprint, Flap)> =
-        gone.map(|alert| (alert.fingerprint.clone(), Flap { since: None, settled: None, rule: alert.rule.clone(), ..alert.flap.clone() })).collect();
+    let gone: Vec<(Fingerprint, Flap)> = gone
+        .map(|alert| (alert.fingerprint.clone(), Flap { since: None, settled: None, rule: alert.rule.clone(), ..alert.flap.clone() }))
+        .collect();
     next.flaps.extend(gone);
     let (alerts, rules) = (&next.alerts, &next.rules);
     next.flaps.retain(|fingerprint, flap| {

@@ -85,13 +85,7 @@ pub(super) fn destinations<'a>(facts: &Facts<'_>, rule: Option<&'a RuleMeta>, co
     to
 }
 
-fn add<'a>(
-    list: &mut Vec<Destination<'a>>,
-    channel: &'a str,
-    repeat_s: Option<u64>,
-    leaf: Option<usize>,
-    out_of_reach: impl Fn() -> bool,
-) {
+fn add<'a>(list: &mut Vec<Destination<'a>>, channel: &'a str, repeat_s: Option<u64>, leaf: Option<usize>, out_of_reach: impl Fn() -> bool) {
     if list.iter().all(|known| known.channel != channel) {
         list.push(Destination { channel, repeat_s, leaf, out_of_reach: out_of_reach() });
     }

@@ -1,5 +1,7 @@
-//! The sign of life, told by the target named `pgsteward`, once a minute at most. It goes through the same store and outbox
-//! as the notices of any target. See decision 18.
+//! Our own troubles and the sign of life, decided once a minute on the target named `pgsteward`.
+//!
+//! Channels that are not used, notices that were given up and targets that cannot be watched become outcomes of rules of
+//! our own, and go through the same deciding, store and outbox as those of any target. See decision 18.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,13 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::house::House;
-use crate::alert;
+use crate::alert::{self, OWN_TARGET};
 use crate::config::Heartbeat;
 use crate::model::{Cost, Decision, Fingerprint, Notice, NoticeKind, Severity, Snapshot};
 use crate::store::{Store, StoreError, TickCommit};
-
-/// The target's name; no configured one may have it.
-pub const TARGET: &str = "pgsteward";
 
 /// How often it is looked at.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
@@ -32,15 +31,18 @@ const MARK: &str = "heartbeat";
 pub fn look(house: &House) -> Result<Decision, StoreError> {
     let now = house.clock.now();
     let mut store = house.store.lock();
-    store.acquire_lease(TARGET, &house.owner, now, LEASE_S)?;
+    store.acquire_lease(OWN_TARGET, &house.owner, now, LEASE_S)?;
     let decision = decide_and_commit(house, &mut store, now);
-    store.release_lease(TARGET, &house.owner)?;
+    store.release_lease(OWN_TARGET, &house.owner)?;
     decision
 }
 
 fn decide_and_commit(house: &House, store: &mut Store, now: DateTime<Utc>) -> Result<Decision, StoreError> {
-    let book = store.book(TARGET)?;
-    let mut decision = alert::decide(&book, &[], &house.own, now);
+    let book = store.book(OWN_TARGET)?;
+    let mut health = store.channel_health(now)?;
+    health.retain(|name, _| house.channels.contains_key(name));
+    let outcomes = alert::own_outcomes(&health, &house.unusable, now);
+    let mut decision = alert::decide(&book, &outcomes, &house.own, now);
     let last = store.mark(MARK)?;
     let alive = house.heartbeat.as_ref().and_then(|beat| sign_of_life(beat, last, now));
     let beats = alive.is_some();
@@ -54,11 +56,11 @@ fn decide_and_commit(house: &House, store: &mut Store, now: DateTime<Utc>) -> Re
         cost: Cost::default(),
     };
     store.commit(&TickCommit {
-        target: TARGET,
+        target: OWN_TARGET,
         owner: &house.owner,
         now,
         snapshot: &snapshot,
-        outcomes: &[],
+        outcomes: &outcomes,
         decision: &decision,
         base_version: book.version,
     })?;
@@ -82,7 +84,7 @@ fn sign_of_life(beat: &Heartbeat, last: Option<DateTime<Utc>>, now: DateTime<Utc
         kind: NoticeKind::Heartbeat,
         fingerprint: Fingerprint(episode.clone()),
         episode,
-        target: TARGET.into(),
+        target: OWN_TARGET.into(),
         rule: beat.name.clone(),
         title: "pgsteward is alive".into(),
         severity: Severity::Info,

@@ -83,7 +83,12 @@ impl Report {
             let Outcome::Ok(evaluation) = &outcome.outcome else { continue };
             rows.extend(evaluation.findings.iter().map(|finding| {
                 let fingerprint = alert::fingerprint(&outcome.meta.id, target, &finding.subject);
-                Row { meta: &outcome.meta, finding, alert: self.decision.book.alerts.get(&fingerprint).map(AsRef::as_ref), at: self.snapshot.taken_at }
+                Row {
+                    meta: &outcome.meta,
+                    finding,
+                    alert: self.decision.book.alerts.get(&fingerprint).map(AsRef::as_ref),
+                    at: self.snapshot.taken_at,
+                }
             }));
         }
         rows.sort_by(|a, b| order(a).cmp(&order(b)));

@@ -12,9 +12,9 @@ use tracing::{error, info, warn};
 
 use super::delivery::{self, drain};
 use super::house::{House, Watch};
+use super::own;
 use super::removed;
 use super::status::{self, Overlap};
-use super::own;
 use super::tick::tick;
 use crate::collect::Kept;
 use crate::model::{Outcome, Severity, State};

@@ -8,10 +8,10 @@ use anyhow::Context;
 use tokio::sync::Notify;
 
 use super::house::{House, SharedStore, Watch};
-use super::own;
 use super::plugins::Plugins;
 use super::status;
 use super::turn::Wishes;
+use crate::alert::OWN_TARGET;
 use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
 use crate::config::{self, ActionsMode, ChannelConfig, Config, Schedule, StatementText, TargetConfig};
@@ -273,7 +273,7 @@ pub async fn house(
         channels,
         watches,
         unusable,
-        own: decide_config(Target { name: own::TARGET.into(), ..Target::default() }, Some(config)),
+        own: decide_config(Target { name: OWN_TARGET.into(), ..Target::default() }, Some(config)),
         heartbeat: config.heartbeat.clone(),
         announced: Notify::new(),
         status_file: config::state_dir(Some(config), env).ok().map(|dir| status::path_in(&dir)),

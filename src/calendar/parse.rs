@@ -119,25 +119,30 @@ pub fn parse_zone(text: &str) -> Result<Tz, String> {
     })
 }
 
-/// A moment: RFC 3339 (`2026-11-29T22:00:00+01:00`), or a local time (`2026-11-29 22:00`, or the date alone for its
-/// midnight) in `zone`. A local time that the zone skips is the first moment after the gap; of one that comes twice, a
-/// start is the first and an end the last.
+/// A moment: RFC 3339 (`2026-11-29T22:00:00+01:00`), or a local time (`2026-11-29 22:00`) in `zone`; a start may be a date
+/// alone, its midnight. A local time that the zone skips is the first moment after the gap; of one that comes twice, a start
+/// is the first and an end the last.
 ///
 /// # Errors
-/// When it is none, or a local time without a zone.
+/// When it is none, a local time without a zone, or an end without a time.
 pub fn parse_moment(text: &str, zone: Option<Tz>, edge: Edge) -> Result<DateTime<Utc>, String> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok(moment.to_utc());
     }
     let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
     let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
-    let date = || Some(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN));
-    let wall = time
-        .or_else(date)
-        .ok_or_else(|| format!("`{text}` is not a moment; write `2026-11-29T22:00:00Z`, or `2026-11-29 22:00` with a zone"))?;
-    let zone =
-        zone.ok_or_else(|| format!("`{text}` says no zone; add `zone: Europe/Paris`, or write `{}`", wall.format("%Y-%m-%dT%H:%M:%SZ")))?;
-    wall::moment(zone, wall, edge).ok_or_else(|| format!("`{text}` is beyond the calendar; write a year of this century"))
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let wall = match (time, date, edge) {
+        (Some(wall), ..) => wall,
+        (None, Some(date), Edge::Start) => date.and_time(NaiveTime::MIN),
+        // Some mean the begin of the day, and some its end.
+        (None, Some(_), Edge::End) => return Err(format!("`{text}` says no time of day; write `{text} 00:00` or another time")),
+        _ => return Err(format!("`{text}` is not a moment; write `2026-11-29T22:00:00Z`, or `2026-11-29 22:00` with a zone")),
+    };
+    let Some(zone) = zone else {
+        return Err(format!("`{text}` says no zone; add `zone: Europe/Paris`, or write `{}`", wall.format("%Y-%m-%dT%H:%M:%SZ")));
+    };
+    wall::moment(zone, wall, edge).ok_or_else(|| format!("`{text}` never comes in {zone}; write another time"))
 }
 
 /// The zone nearest to what was written: by the whole name, or by the place alone.
@@ -232,7 +237,7 @@ mod tests {
             ("2026-11-29T22:00:00+01:00", Edge::Start, "2026-11-29T21:00:00Z"),
             ("2026-11-29 22:00", Edge::Start, "2026-11-29T21:00:00Z"),
             ("2026-11-29T22:00:30", Edge::Start, "2026-11-29T21:00:30Z"),
-            ("2026-07-01", Edge::End, "2026-06-30T22:00:00Z"),
+            ("2026-07-01", Edge::Start, "2026-06-30T22:00:00Z"),
             // 02:00 is followed by 03:00 (01:00Z): both edges are there.
             ("2026-03-29 02:30", Edge::Start, "2026-03-29T01:00:00Z"),
             ("2026-03-29 02:30", Edge::End, "2026-03-29T01:00:00Z"),
@@ -246,6 +251,10 @@ mod tests {
             parse_moment("2026-11-29 22:00", None, Edge::Start),
             Err("`2026-11-29 22:00` says no zone; add `zone: Europe/Paris`, or write `2026-11-29T22:00:00Z`".into())
         );
+        let whole = "`2026-07-01` says no time of day; write `2026-07-01 00:00` or another time";
+        assert_eq!(parse_moment("2026-07-01", paris, Edge::End), Err(whole.into()));
+        let never = "`2011-12-30 08:00` never comes in Pacific/Apia; write another time";
+        assert_eq!(parse_moment("2011-12-30 08:00", Some(Tz::Pacific__Apia), Edge::Start), Err(never.into()));
         for text in ["tomorrow", "", "2026-02-30", "2026-11-29 25:00", "29.11.2026"] {
             assert!(parse_moment(text, paris, Edge::Start).unwrap_err().contains("is not a moment; "), "{text}");
         }

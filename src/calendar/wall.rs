@@ -4,6 +4,9 @@
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
+/// Seconds of a day: zones that moved across the date line left out a whole one.
+const DAY_S: i32 = 86_400;
+
 /// Which end of a time span a moment is: of a wall time that comes twice, a start means the first and an end the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
@@ -23,15 +26,23 @@ pub(super) fn shown(zone: Tz, at: DateTime<Utc>) -> Option<NaiveDateTime> {
     at.naive_utc().checked_add_offset(offset(zone, at))
 }
 
-/// The moment that a wall time means; one that is skipped is the first moment after the gap.
-pub(super) fn moment(zone: Tz, wall: NaiveDateTime, edge: Edge) -> Option<DateTime<Utc>> {
+/// The moments at which the clock shows a wall time, earliest first: two where clocks are put back over it. Where they are
+/// put forward over it, the first moment after the gap; none where a zone left out the whole date.
+pub(super) fn passes(zone: Tz, wall: NaiveDateTime) -> Vec<DateTime<Utc>> {
     let stretches = stretches(zone, wall, wall);
-    let mut moments = stretches.iter().filter_map(|(since, till, offset)| {
-        let at = before(wall, *offset);
-        (*since <= at && at < *till).then_some(at)
-    });
-    let found = if edge == Edge::Start { moments.next() } else { moments.next_back() };
-    found.or_else(|| stretches.first().map(|(_, till, _)| *till))
+    let under = stretches.iter().map(|(since, till, offset)| (*since, *till, before(wall, *offset)));
+    let passes: Vec<_> = under.filter(|(since, till, at)| since <= at && at < till).map(|(_, _, at)| at).collect();
+    match stretches.as_slice() {
+        [(_, till, old), (_, _, new)] if passes.is_empty() && new.local_minus_utc() - old.local_minus_utc() < DAY_S => vec![*till],
+        _ => passes,
+    }
+}
+
+/// The one moment that a wall time means as an edge; `None` when it never comes.
+pub(super) fn moment(zone: Tz, wall: NaiveDateTime, edge: Edge) -> Option<DateTime<Utc>> {
+    let passes = passes(zone, wall);
+    let found = if edge == Edge::Start { passes.first() } else { passes.last() };
+    found.copied()
 }
 
 /// A wall time under an offset.

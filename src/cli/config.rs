@@ -1,9 +1,12 @@
 //! `config`: whether a config can be used, what it means, and one to start from.
 
+mod routes;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::shared::{counted, installed_plugins, load_rules, show_problems};
+use super::table;
 use super::term::{self, GOOD, styled};
 use crate::app::report::exit;
 use crate::clock::Clock;
@@ -27,6 +30,9 @@ enum Command {
     Check {
         /// The config
         file: PathBuf,
+        /// Show which way an alert with these labels takes: `tier=prod,severity=critical`
+        #[arg(long, value_name = "LABELS")]
+        routes: Option<String>,
     },
     /// Print a small config with comments
     Example,
@@ -38,10 +44,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             term::out(config::EXAMPLE);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Check { file } => {
+        Command::Check { file, routes: labels } => {
             let env = Env::real();
             let loaded = config::load(file, &env);
             let mut problems = loaded.problems;
+            let mut windows = Vec::new();
+            let mut way = None;
             if let Some(config) = &loaded.config {
                 let rules = load_rules(&config.rules.files, installed_plugins(Some(config), &env)?);
                 problems.extend(check_overrides(&rules.set, &config.rules.overrides, &file.display().to_string()));
@@ -56,6 +64,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     file: &name,
                 };
                 problems.extend(config::check_notes(config, &around));
+                windows = config::occurrences(config, &around);
+                way = labels.as_ref().map(|labels| routes::preview(config, &rules.set, labels, around.now)).transpose()?;
                 problems.extend(config.targets.iter().filter_map(|target| unreadable_dsn(config, target)));
             }
             show_problems(problems.iter(), &loaded.sources);
@@ -63,6 +73,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if errors > 0 {
                 term::out(&format!("{}\n", counted(errors, "error")));
                 return Ok(ExitCode::from(exit::WARNING));
+            }
+            if let Some(way) = way {
+                term::out(&format!("{way}\n"));
+            }
+            if !windows.is_empty() {
+                term::out(&format!("{}\n", table::render(&config::OCCURRENCES_HEADER, &windows)));
             }
             if let Some(config) = loaded.config {
                 let parts = [(config.targets.len(), "target"), (config.channels.len(), "channel"), (config.windows.len(), "window")];

@@ -191,9 +191,9 @@ mod tests {
             problems("  a: {kind: console, rate: 30, severity: bad, resolved: never, fallback: [b]}\n"),
             [
                 "c.yaml:4:28: error: `30` is not a rate; write messages and a time between 1s and 1d: 30/1m",
-                "c.yaml:4:44: error: `severity` cannot be `bad`; known here: info, warning, critical",
-                "c.yaml:4:59: error: `resolved` must be true or false, this is `never`",
-                "c.yaml:4:76: error: `fallback` must be the name of a channel, this is a list",
+                "c.yaml:4:42: error: `severity` cannot be `bad`; known here: info, warning, critical",
+                "c.yaml:4:57: error: `resolved` must be true or false, this is `never`",
+                "c.yaml:4:74: error: `fallback` must be the name of a channel, this is a list",
             ]
         );
         for rate in ["0/1m", "1/0s", "1/2d", "-1/1m", "1/1MB", "1/", "/1m", "x"] {

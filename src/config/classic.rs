@@ -12,7 +12,7 @@ use crate::model::{MaintenanceWindow, Matchers};
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, Value, text_of};
 
-const KEYS: Keys = Keys { days: "day_of_week", start: "start_time", end: "end_time", zone: "time_zone" };
+const KEYS: Keys = Keys { days: "day_of_week", start: "start_time", end: "end_time", zone: "time_zone", all_day: None };
 
 /// Reads what all rule files bring along. Of several dedup windows the first counts, and the others are told so.
 pub(super) fn all(desk: &mut Desk, files: &[SourceFile], found: &mut Vec<MaintenanceWindow>) -> Option<u64> {

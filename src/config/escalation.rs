@@ -58,3 +58,41 @@ fn step(desk: &mut Desk, file: &SourceFile, node: &Node, known: &BTreeSet<String
     }
     Some(EscalationStep { after_s: after_s?, channels })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Source, check};
+    use crate::env::Env;
+
+    fn problems(text: &str) -> Vec<String> {
+        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
+    }
+
+    fn config(text: &str) -> Config {
+        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
+        assert_eq!(loaded.problems, []);
+        loaded.config.unwrap()
+    }
+
+    const CHANNELS: &str = "channels: {mail: {kind: console}, pager: {kind: console}}\nroutes: {channel: mail}\n";
+
+    #[test]
+    fn steps_follow_each_other_and_name_channels_that_are_there() {
+        let text = "escalation:\n  prod: {match: [severity>=critical], steps: [{after: 15m, channel: pager}, {after: 1h, channel: [mail, pager]}], unless: nothing}\n";
+        let escalation = config(&format!("{CHANNELS}{text}")).escalations.remove(0);
+        assert_eq!((escalation.name.as_str(), escalation.unless_acked), ("prod", false));
+        let steps: Vec<(u64, usize)> = escalation.steps.iter().map(|step| (step.after_s, step.channels.len())).collect();
+        assert_eq!(steps, [(900, 1), (3_600, 2)]);
+        let sick = "escalation:\n  a: {steps: [{after: 1h, channel: paper}, {after: 1h}]}\n  b: {}\n";
+        let found = problems(&format!("{CHANNELS}{sick}"));
+        assert_eq!(
+            found,
+            [
+                "c.yaml:4:36: error: there is no channel `paper`; did you mean `pager`?",
+                "c.yaml:4:44: error: this step tells nobody; add `channel: NAME`",
+                "c.yaml:4:44: error: this step comes no later than the one before it; each counts from the first notice, so delays must grow from step to step",
+                "c.yaml:5:6: error: the escalation `b` has no steps; add `steps: [{after: 15m, channel: NAME}]`",
+            ]
+        );
+    }
+}

@@ -46,6 +46,10 @@ mod tests {
                 "example.yaml:28:22: warning: no target has `tier: dev`; known here: prod",
             ]
         );
-        assert_eq!(loaded.config.unwrap().windows.len(), 1);
+        let config = loaded.config.unwrap();
+        let parts =
+            [config.windows.len(), config.silences.len(), config.escalations.len(), config.inhibitions.len(), config.route.routes.len()];
+        assert_eq!(parts, [3, 1, 1, 1, 2]);
+        assert!(config.heartbeat.is_some() && config.channels.len() == 2);
     }
 }

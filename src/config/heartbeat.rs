@@ -20,3 +20,32 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, known: &BTre
     desk.finish(fields);
     Some(Heartbeat { channel: channel?, every_s: every_s?, name })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Source, check};
+    use crate::env::Env;
+
+    fn problems(text: &str) -> Vec<String> {
+        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
+    }
+
+    fn config(text: &str) -> Config {
+        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
+        assert_eq!(loaded.problems, []);
+        loaded.config.unwrap()
+    }
+
+    #[test]
+    fn a_heartbeat_goes_to_one_channel_at_its_pace() {
+        let heartbeat = config("channels: {mail: {kind: console}}\nheartbeat: {channel: mail, every: 5m}\n").heartbeat.unwrap();
+        assert_eq!((heartbeat.channel.as_str(), heartbeat.every_s, heartbeat.name.as_str()), ("mail", 300, "pgsteward_alive"));
+        assert_eq!(
+            problems("channels: {mail: {kind: console}}\nheartbeat: {channel: mial, every: 1s}\n"),
+            [
+                "c.yaml:2:22: error: there is no channel `mial`; did you mean `mail`?",
+                "c.yaml:2:35: error: `every` must be between 1m and 7d, this is `1s`",
+            ]
+        );
+    }
+}

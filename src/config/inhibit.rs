@@ -30,3 +30,34 @@ fn one(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConfig]
     }
     Some(Inhibition { name, source, target, equal: written.unwrap_or_default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Source, check};
+    use crate::env::Env;
+
+    fn problems(text: &str) -> Vec<String> {
+        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
+    }
+
+    fn config(text: &str) -> Config {
+        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
+        assert_eq!(loaded.problems, []);
+        loaded.config.unwrap()
+    }
+
+    #[test]
+    fn an_inhibition_says_by_what_and_within_what() {
+        let text = "inhibit:\n- {source: {rule: instance_down}, target: {}, equal: [target]}\n";
+        let inhibition = config(text).inhibitions.remove(0);
+        assert_eq!((inhibition.name.as_str(), inhibition.equal.as_slice()), ("rule=instance_down", &["target".to_string()][..]));
+        assert_eq!(
+            problems("inhibit:\n- {source: {}, target: [severity>=info]}\n- {target: {}, equal: []}\n"),
+            [
+                "c.yaml:2:3: error: `source` matches everything; name what keeps the others back: `source: {rule: instance_down}`",
+                "c.yaml:2:3: warning: one alert that matches `source` keeps back all that match `target`, on every server; add `equal: [target]`, or `equal: []` if it is meant",
+                "c.yaml:3:3: error: `source` is missing",
+            ]
+        );
+    }
+}

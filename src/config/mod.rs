@@ -40,7 +40,7 @@ pub use checked::{
 };
 pub use example::EXAMPLE;
 pub use load::{Loaded, check, load};
-pub use notes::{Around, check_notes, machine_zone};
+pub use notes::{Around, OCCURRENCES_HEADER, check_notes, machine_zone, occurrences};
 pub use plugins::{PluginConfig, PluginsConfig};
 pub use rules::PACKS;
 pub use source::{Source, SourceFile, read};

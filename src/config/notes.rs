@@ -1,13 +1,15 @@
 //! What a legal config may still get wrong, seen by somebody who knows the rules, the frames and the time: for
 //! `config check`. Whether overrides fit the rules is checked where rules are loaded.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::checked::{Config, Schedule};
 use super::desk::choose;
 use crate::env::Env;
-use crate::model::{Catalog, RuleMeta};
+use crate::model::{Catalog, MaintenanceWindow, RuleMeta, Silence};
 use crate::problem::Problem;
 
 /// How many occurrences of a window are shown.
@@ -34,6 +36,8 @@ pub fn check_notes(config: &Config, around: &Around<'_>) -> Vec<Problem> {
     let mut notes = frame(config, around);
     notes.extend(cadences(config, around));
     notes.extend(channels(config, around));
+    notes.extend(unused(config, around));
+    notes.extend(silences(config, around));
     notes.extend(windows(config, around));
     notes
 }
@@ -75,32 +79,66 @@ fn channels(config: &Config, around: &Around<'_>) -> Vec<Problem> {
         .collect()
 }
 
-fn windows(config: &Config, around: &Around<'_>) -> Vec<Problem> {
-    let places = |name: &str| config.places.get(&format!("windows.{name}"));
-    config
-        .windows
-        .iter()
-        .filter_map(|window| {
-            let place = places(&window.name)?;
-            let zone = if window.window.zone == Tz::UTC { around.local } else { window.window.zone };
-            let next: Vec<String> =
-                window.window.next(around.now, OCCURRENCES).into_iter().map(|(from, to)| occurrence(from, to, zone)).collect();
-            Some(match next.is_empty() {
-                true => place.warning(format!("the window `{}` never takes place again", window.name)),
-                false => place.note(format!("the window `{}` is {}; next: {}", window.name, window.window, next.join(", "))),
-            })
+/// A channel that nothing leads to is most often a typing error in a route.
+fn unused(config: &Config, around: &Around<'_>) -> Vec<Problem> {
+    let mut named: BTreeSet<&str> = BTreeSet::new();
+    let mut routes = vec![&config.route];
+    while let Some(route) = routes.pop() {
+        named.extend(route.channels.iter().map(String::as_str));
+        routes.extend(&route.routes);
+    }
+    named.extend(around.rules.iter().flat_map(|rule| &rule.channels).map(String::as_str));
+    named.extend(config.channels.values().filter_map(|channel| channel.fallback.as_deref()));
+    named.extend(config.escalations.iter().flat_map(|escalation| &escalation.steps).flat_map(|step| &step.channels).map(String::as_str));
+    named.extend(config.heartbeat.iter().map(|heartbeat| heartbeat.channel.as_str()));
+    let unused = config.channels.keys().filter(|name| !named.contains(name.as_str()));
+    unused
+        .filter_map(|name| {
+            let place = config.places.get(&format!("channels.{name}"))?;
+            let hint = "name it in a route, a rule, an escalation or as a fallback";
+            Some(place.warning(format!("nothing leads to the channel `{name}`")).hint(hint))
         })
         .collect()
 }
 
-/// `Sun 29 Nov 21:00Z..Mon 03:00Z (Sun 22:00..Mon 04:00 Europe/Paris)`.
-fn occurrence(from: DateTime<Utc>, to: DateTime<Utc>, zone: Tz) -> String {
-    let utc = format!("{}..{}", from.format("%a %-d %b %H:%MZ"), to.format("%a %H:%MZ"));
-    if zone == Tz::UTC {
-        return utc;
-    }
-    let (from, to) = (from.with_timezone(&zone), to.with_timezone(&zone));
-    format!("{utc} ({}..{} {zone})", from.format("%a %H:%M"), to.format("%a %H:%M"))
+fn silences(config: &Config, around: &Around<'_>) -> Vec<Problem> {
+    let over = config.silences.iter().filter(|silence| silence.ends_at <= around.now);
+    let note = |silence: &Silence| {
+        let place = config.places.get(&format!("silences.{}", silence.id))?;
+        Some(place.note(format!("the silence `{}` is over since {}", silence.id, silence.ends_at.format("%-d %b %Y %H:%MZ"))))
+    };
+    over.filter_map(note).collect()
+}
+
+fn windows(config: &Config, around: &Around<'_>) -> Vec<Problem> {
+    let over =
+        config.windows.iter().filter(|window| window.window.contains(around.now).is_none() && window.window.next(around.now, 1).is_empty());
+    over.filter_map(|window| {
+        let place = config.places.get(&format!("windows.{}", window.name))?;
+        Some(place.warning(format!("the window `{}` never takes place again", window.name)))
+    })
+    .collect()
+}
+
+/// The header of `occurrences`.
+pub const OCCURRENCES_HEADER: [&str; 5] = ["window", "from", "to", "local", "zone"];
+
+/// The next times of each window, a row each: name, begin and end in UTC, both on the wall of its zone (or, where that is
+/// UTC, of the reader's).
+#[must_use]
+pub fn occurrences(config: &Config, around: &Around<'_>) -> Vec<Vec<String>> {
+    let rows = |window: &MaintenanceWindow| {
+        let zone = if window.window.zone == Tz::UTC { around.local } else { window.window.zone };
+        let local = |at: DateTime<Utc>| at.with_timezone(&zone).format("%a %H:%M").to_string();
+        let utc = |at: DateTime<Utc>| at.format("%a %-d %b %Y %H:%MZ").to_string();
+        let open = window.window.contains(around.now).map(|until| ["now".into(), utc(until), format!("until {}", local(until))]);
+        let next = window.window.next(around.now, OCCURRENCES).into_iter();
+        let next = next.map(|(from, to)| [utc(from), utc(to), format!("{}..{}", local(from), local(to))]);
+        let rows: Vec<[String; 3]> = open.into_iter().chain(next).collect();
+        let row = |[from, to, local]: [String; 3]| vec![window.name.clone(), from, to, local, zone.to_string()];
+        rows.into_iter().map(row).collect::<Vec<_>>()
+    };
+    config.windows.iter().flat_map(rows).collect()
 }
 
 /// The zone of this machine, or UTC where it cannot be told; to show times in, never to decide with.
@@ -142,6 +180,10 @@ mod tests {
     }
 
     fn notes(text: &str) -> Vec<String> {
+        seen(text, |config, around| check_notes(config, around).iter().map(ToString::to_string).collect())
+    }
+
+    fn seen<T>(text: &str, look: impl FnOnce(&Config, &Around<'_>) -> T) -> T {
         let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
         let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems));
         let mut frames = Catalog::default();
@@ -149,7 +191,7 @@ mod tests {
         let rules = [&rule(&["shop-slak"])];
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
         let around = Around { rules: &rules, frames: &frames, now, local: Tz::Europe__Paris, file: "c.yaml" };
-        check_notes(&config, &around).iter().map(ToString::to_string).collect()
+        look(&config, &around)
     }
 
     #[test]
@@ -172,24 +214,34 @@ mod tests {
 
     #[test]
     fn windows_are_shown_in_utc_and_on_the_wall() {
-        let text = "windows:\n- {name: patch, days: sun, start: '22:00', end: '04:00', zone: UTC, except: [2026-12-06]}\n";
-        let notes = notes(text);
+        let text = "windows:\n- {name: patch, days: sun, start: '22:00', end: '04:00', zone: UTC, except: [2026-12-06]}\n\
+                    - {name: today, all_day: true, days: mon, zone: Asia/Tokyo}\n";
+        let rows: Vec<String> = seen(text, |config, around| occurrences(config, around).iter().map(|row| row.join(" | ")).collect());
+        assert_eq!(rows.len(), 11, "five each, and the one that is open");
+        assert_eq!(rows[0], "patch | Sun 29 Nov 2026 22:00Z | Mon 30 Nov 2026 04:00Z | Sun 23:00..Mon 05:00 | Europe/Paris");
+        assert_eq!(rows[1], "patch | Sun 13 Dec 2026 22:00Z | Mon 14 Dec 2026 04:00Z | Sun 23:00..Mon 05:00 | Europe/Paris");
+        assert_eq!(rows[5], "today | now | Mon 23 Nov 2026 15:00Z | until Tue 00:00 | Asia/Tokyo");
+    }
+
+    #[test]
+    fn what_leads_nowhere_and_what_is_over_is_said() {
+        let text = "targets: [{name: a, dsn: host=a}]\nschedule: {every: 60s}\nroutes: {channel: a, routes: [{match: {team: x}, channel: a}, {match: [team=x, severity>=warning]}]}\nchannels:\n  a: {kind: console, fallback: b}\n  b: {kind: console}\n  c: {kind: console}\nsilences:\n- {name: old, match: [team=x], from: 2026-11-01, to: 2026-11-02 12:00, zone: UTC, author: kim, reason: move}\nwindows:\n- {name: gone, from: 2026-11-01, to: 2026-11-02 12:00, zone: UTC}\n";
+        let notes: Vec<String> = notes(text).into_iter().filter(|note| note.starts_with("c.yaml")).collect();
         assert_eq!(
-            notes[0],
-            "c.yaml: warning: no target is configured: `run` has nothing to watch; add `targets: [{name: NAME, dsn: ...}]`; `check DSN` needs none"
+            notes,
+            [
+                "c.yaml:7:3: warning: nothing leads to the channel `c`; name it in a route, a rule, an escalation or as a fallback",
+                "c.yaml:9:3: note: the silence `old` is over since 2 Nov 2026 12:00Z",
+                "c.yaml:11:3: warning: the window `gone` never takes place again",
+            ]
         );
-        assert!(
-            notes[1].starts_with("c.yaml: note: no `schedule.every`: `run` ticks every 1m, and `run --once` refuses to start"),
-            "{notes:?}"
+        let problems = check(Source::of_text("c.yaml", text), &Env::of([])).problems;
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [
+                "c.yaml:3:63: warning: this route is never reached: one before it takes all that it matches; move it up, or let the earlier one `go_on`"
+            ]
         );
-        let window = &notes[3];
-        assert!(
-            window.starts_with(
-                "c.yaml:2:3: note: the window `patch` is Sun 22:00..04:00 UTC; next: Sun 29 Nov 22:00Z..Mon 04:00Z (Sun 23:00..Mon 05:00 \
-                 Europe/Paris), Sun 13 Dec 22:00Z..Mon 04:00Z (Sun 23:00..Mon 05:00 Europe/Paris), "
-            ),
-            "{window}"
-        );
-        assert_eq!(window.matches("Z..").count(), 5);
     }
 }

@@ -80,15 +80,25 @@ fn inner(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>, known: &Kn
     let here = Above { depth: above.depth + 1, grouped: above.grouped || group_by.is_some() };
     let wait_s = timer(desk, file, fields, "wait", here.grouped);
     let interval_s = timer(desk, file, fields, "interval", here.grouped);
-    let mut routes = Vec::new();
+    let mut routes: Vec<Route> = Vec::new();
     for node in fields.list("routes").unwrap_or_default() {
         if here.depth > MAX_DEPTH {
             desk.error(file, node, format!("routes are nested deeper than {MAX_DEPTH}"));
             break;
         }
-        routes.extend(child(desk, file, node, known, here));
+        let Some(route) = child(desk, file, node, known, here) else { continue };
+        if routes.iter().any(|earlier| takes_all(earlier, &route)) {
+            let hint = "move it up, or let the earlier one `go_on`";
+            desk.warn(file, node, "this route is never reached: one before it takes all that it matches", hint);
+        }
+        routes.push(route);
     }
     Route { channels, repeat_s, group_by, wait_s, interval_s, routes, ..Route::default() }
+}
+
+/// Whether whatever the later one matches has been taken by the earlier one, as far as that can be told from the text.
+fn takes_all(earlier: &Route, later: &Route) -> bool {
+    !earlier.go_on && earlier.matchers.0.iter().all(|matcher| later.matchers.0.contains(matcher))
 }
 
 /// How long a group waits. Without groups every alert is told by itself and at once, so there is nothing to wait for.

@@ -68,3 +68,54 @@ fn span(desk: &mut Desk, file: &SourceFile, node: &Node, from: DateTime<Utc>, to
         desk.error_hint(file, node, "the silence lasts longer than 30 days", hint);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Source, check};
+    use crate::env::Env;
+
+    fn problems(text: &str) -> Vec<String> {
+        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
+    }
+
+    fn config(text: &str) -> Config {
+        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
+        assert_eq!(loaded.problems, []);
+        loaded.config.unwrap()
+    }
+
+    const END: &str = "author: kim, reason: move";
+
+    #[test]
+    fn a_planned_silence_has_an_end_an_author_and_a_reason() {
+        let text = format!(
+            "silences:\n- {{name: move, match: {{team: shop}}, from: 2026-12-05 20:00, to: '2026-12-06T06:00:00Z', zone: Europe/Paris, {END}}}"
+        );
+        let silence = config(&text).silences.remove(0);
+        assert_eq!((silence.id.as_str(), silence.author.as_str(), silence.reason.as_str()), ("move", "kim", "move"));
+        assert_eq!(
+            (silence.starts_at.to_rfc3339(), silence.ends_at.to_rfc3339()),
+            ("2026-12-05T19:00:00+00:00".into(), "2026-12-06T06:00:00+00:00".into())
+        );
+        assert_eq!(silence.matchers.to_string(), "team=shop");
+        assert_eq!(
+            problems("silences:\n- {name: move, match: [team=shop], from: 2026-12-05T20:00:00Z}"),
+            ["c.yaml:2:3: error: `to` is missing", "c.yaml:2:3: error: `author` is missing", "c.yaml:2:3: error: `reason` is missing",]
+        );
+    }
+
+    #[test]
+    fn a_silence_is_short_and_about_something() {
+        let of = |span: &str, matchers: &str| problems(&format!("silences:\n- {{name: move, match: {matchers}, {span}, {END}}}"));
+        let month = "from: 2026-12-05T20:00:00Z, to: 2027-01-04T20:00:00Z";
+        assert_eq!(of(month, "[team=shop]"), [] as [&str; 0]);
+        assert_eq!(
+            of(month, "{}")[0],
+            "c.yaml:2:3: error: a silence that matches everything is refused; say which alerts; for all of them, `match: [severity>=info]`"
+        );
+        let longer = of("from: 2026-12-05T20:00:00Z, to: 2027-01-04T20:00:01Z", "[team=shop]");
+        assert!(longer[0].contains("error: the silence lasts longer than 30 days; what nobody looks at"), "{longer:?}");
+        let backwards = of("from: 2026-12-05T20:00:00Z, to: 2026-12-05T20:00:00Z", "[team=shop]");
+        assert!(backwards[0].ends_with("error: the silence ends before it begins"), "{backwards:?}");
+    }
+}

@@ -13,6 +13,7 @@ pub mod channels;
 pub mod circuit;
 mod drain;
 pub mod escape;
+pub mod hook;
 pub mod http;
 pub mod labelled;
 mod packet;

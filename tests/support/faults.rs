@@ -236,8 +236,7 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     // Two authorities of one name would be told apart by a failed signature only.
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, format!("authority {}", key.serialize_der().len() + key.public_key_raw()[5] as usize));
+    let name: String = key.public_key_raw().iter().map(|byte| format!("{byte:02x}")).take(20).collect();
+    params.distinguished_name.push(rcgen::DnType::CommonName, format!("authority {name}"));
     CertifiedIssuer::self_signed(params, key).unwrap()
 }

@@ -325,4 +325,3 @@ fn packages() -> Result<PathBuf, String> {
     }
     Ok(place)
 }
-

@@ -27,12 +27,12 @@ pub(super) fn keeps_back(facts: &Facts<'_>, scene: &Scene<'_>, at: DateTime<Utc>
 #[cfg(test)]
 mod tests {
     use crate::alert::testing::*;
-    use crate::calendar::{Window, parse_span};
+    use crate::calendar::{Form, Weekly, Window, parse_span};
     use crate::model::{Evaluation, MaintenanceWindow, Outcome, Severity};
 
     fn window(name: &str, start: &str, end: &str) -> MaintenanceWindow {
         let (start, end, all_day) = parse_span(start, end).unwrap();
-        let window = Window { days: vec![], start, end, all_day, zone: chrono_tz::UTC, except: vec![] };
+        let window = Window::new(Form::Weekly(Weekly { days: vec![], start, end, all_day }), chrono_tz::UTC);
         MaintenanceWindow { name: name.into(), matchers: crate::model::Matchers::default(), window }
     }
 

@@ -11,6 +11,7 @@ mod life;
 mod scene;
 mod told;
 mod trend;
+mod unrouted;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -22,6 +23,7 @@ pub use life::{Life, Step};
 pub use scene::Verdict;
 pub use told::{ChannelPart, Said};
 pub use trend::TrendPart;
+pub use unrouted::Unrouted;
 
 use crate::alert;
 use crate::config::Config;
@@ -90,7 +92,7 @@ pub struct Explanation {
     pub notes: Vec<String>,
     /// What the rule read.
     pub inputs: Vec<InputPart>,
-    /// What it made of that; `None` where its engine cannot look at one subject.
+    /// What it made of that; `None` where its engine cannot look at one subject and found nothing.
     pub facts: Option<Facts>,
     /// Its settings there.
     pub settings: Vec<SettingPart>,
@@ -102,6 +104,8 @@ pub struct Explanation {
     pub channel: Option<String>,
     /// Channels that a new alert of this subject, as bad as that, would be told to by the routes of now.
     pub leads_to: Vec<String>,
+    /// Other channels of the config's routes, and why they are not told.
+    pub unrouted: Vec<Unrouted>,
     /// What would change it.
     pub changes: Vec<Change>,
 }
@@ -172,16 +176,21 @@ fn one(from: &Sources<'_>, question: &Question<'_>, scene: &scene::Scene<'_>, su
     let fingerprint = alert::fingerprint(question.rule, &scene.target.name, &subject);
     let life = life::of(from.store, scene, &fingerprint)?;
     let judged = scene.judge(life.as_ref(), &subject);
-    let facts = judged.facts(&subject);
-    let trend = trend::of(from.store, scene, &judged, &subject, facts.as_ref())?;
+    let looked_at = judged.facts(&subject);
+    let trend = trend::of(from.store, scene, &judged, &subject, looked_at.as_ref())?;
+    let facts = looked_at.or_else(|| judged.said(scene, &subject));
+    let channels = told::of(from, scene, &fingerprint, life.as_ref())?;
+    let (leads_to, mut unrouted) = scene.ways(&subject, life.as_ref());
+    unrouted.retain(|other| channels.iter().all(|part| part.channel != other.channel));
     let mut notes = scene.notes.clone();
     notes.extend(life.as_ref().and_then(|life| life.other_text(&scene.rule)));
     Ok(Explanation {
         inputs: judged.input.as_ref().map(|input| inputs::read(scene, input, &subject)).unwrap_or_default(),
         settings: judged.input.as_ref().map(|input| inputs::settings(scene, input)).unwrap_or_default(),
-        channels: told::of(from, scene, &fingerprint, life.as_ref())?,
+        channels,
         channel: question.channel.map(String::from),
-        leads_to: scene.leads_to(&subject, life.as_ref()),
+        leads_to,
+        unrouted,
         changes: change::of(scene, facts.as_ref(), life.as_ref(), trend.as_ref()),
         verdict: judged.verdict(scene, from.store, &subject, facts.as_ref())?,
         rule: scene.rule.clone(),

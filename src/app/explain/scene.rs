@@ -1,6 +1,6 @@
 //! The stored tick that was in force, cut down to what the rule reads, and the rule judged on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::life::Life;
-use super::{Overview, Question, RulePart, Sources, SubjectLine};
+use super::{Overview, Question, RulePart, Sources, SubjectLine, Unrouted, unrouted};
 use crate::alert;
 use crate::app::tick::basis;
 use crate::app::turn::{Basis, Wishes};
@@ -93,6 +93,9 @@ impl<'a> Scene<'a> {
         let mut alerts = from.store.alerts(Some(target))?;
         alerts.retain(|alert| alert.rule == question.rule);
         if engine.is_none() && alerts.is_empty() && past_subjects(from.store, target, question.rule)?.is_empty() {
+            if is_own(question.rule) {
+                bail!("`{}` never had an alert on `{}`", question.rule, safe(target));
+            }
             let near = Catalog::nearest(from.rules.iter().map(|rule| rule.meta().id.as_str()), question.rule);
             bail!("there is no rule `{}`{}", safe(question.rule), near.map_or(String::new(), |near| format!("; did you mean `{near}`?")));
         }
@@ -192,14 +195,23 @@ impl<'a> Scene<'a> {
         past_subjects(self.from.store, &self.target.name, &self.rule.id)
     }
 
-    /// Channels that a new alert of a subject would be told to.
-    pub(super) fn leads_to(&self, subject: &Labels, life: Option<&Life>) -> Vec<String> {
-        let Some(meta) = self.meta else { return Vec::new() };
+    /// Channels that a new alert of a subject would be told to, and those that other routes lead to.
+    pub(super) fn ways(&self, subject: &Labels, life: Option<&Life>) -> (Vec<String>, Vec<Unrouted>) {
+        let Some(meta) = self.meta else { return (Vec::new(), Vec::new()) };
         let found = self.first.evaluation().and_then(|ok| ok.findings.iter().find(|finding| finding.subject == *subject));
         let severity = found.map(|finding| finding.severity).or(life.map(|life| life.severity));
         let severity = severity.unwrap_or_else(|| meta.default_severity());
         let sample = drill::sample(meta, subject, severity, &self.decide, self.at);
-        sample.notices.into_iter().map(|notice| notice.channel).collect()
+        let told: BTreeSet<&str> = sample.notices.iter().map(|notice| notice.channel.as_str()).collect();
+        let refused = sample.records.iter().filter(|record| !record.sent);
+        let refused = refused.filter_map(|record| Some(Unrouted { channel: record.channel.clone()?, why: record.reason.to_string() }));
+        let mut untold: Vec<Unrouted> = refused.collect();
+        let known: BTreeSet<&str> = told.iter().copied().chain(untold.iter().map(|other| other.channel.as_str())).collect();
+        let own = sample.book.alerts.get(&alert::fingerprint(&meta.id, &self.target.name, subject));
+        let unrouted = own.map(|alert| unrouted::of(&self.decide.route, alert, &self.target, &known)).unwrap_or_default();
+        let told = told.into_iter().map(String::from).collect();
+        untold.extend(unrouted);
+        (told, untold)
     }
 
     /// The answer when no subject was named.
@@ -239,8 +251,17 @@ impl Judged<'_> {
         }
     }
 
+    /// What its engine makes of the subject, where it can look at one by itself.
     pub(super) fn facts(&self, subject: &Labels) -> Option<Facts> {
         self.engine?.facts(self.input.as_ref()?, subject)
+    }
+
+    /// What is said in its finding about the subject, else in the alert: what there is to show of other engines.
+    pub(super) fn said(&self, scene: &Scene<'_>, subject: &Labels) -> Option<Facts> {
+        let finding = self.evaluation().and_then(|ok| ok.findings.iter().find(|finding| finding.subject == *subject));
+        let living = scene.alerts.iter().filter(|_| scene.is_now).find(|alert| alert.subject == *subject);
+        let evidence = finding.map(|finding| &finding.evidence).or(living.map(|alert| &alert.evidence))?.clone();
+        Some(Facts { found: Some(true), conditions: Vec::new(), evidence })
     }
 
     /// What it says of a subject.
@@ -274,7 +295,11 @@ impl Judged<'_> {
 
     fn as_a_whole(&self, scene: &Scene<'_>) -> Verdict {
         let Some(ended) = &self.outcome else {
-            let reason = if scene.meta.is_none() { "the rule is not among the rules of now" } else { "the tick is not kept any more" };
+            let reason = match scene.meta {
+                Some(_) => "the tick is not kept any more",
+                None if is_own(&scene.rule.id) => "it is one of the program's own rules, which look at no snapshot",
+                None => "the rule is not among the rules of now",
+            };
             return Verdict::RecordsOnly { reason: reason.into() };
         };
         match &ended.outcome {
@@ -300,6 +325,11 @@ fn unknown_since(store: &Store, scene: &Scene<'_>) -> Result<Option<DateTime<Utc
     Ok(rulings.iter().rev().take_while(|ruling| !ended(&ruling.verdict.outcome)).last().map(|ruling| ruling.at))
 }
 
+/// Whether the program made the rule itself.
+fn is_own(rule: &str) -> bool {
+    [alert::RULE_UNEVALUABLE, alert::CHANNEL_UNHEALTHY, alert::TARGET_UNUSABLE].contains(&rule)
+}
+
 fn gone(rule: &str, alerts: &[Alert]) -> RulePart {
     let title = alerts.first().map(|alert| alert.title.clone()).unwrap_or_default();
     RulePart { id: rule.into(), title, source: String::new(), hash: String::new(), for_s: 0, keep_firing_for_s: 0 }
@@ -313,7 +343,7 @@ fn cut(mut snapshot: Snapshot, meta: &RuleMeta) -> Snapshot {
 
 /// All that the rule may read in the tick.
 fn of_rule(store: &Store, snapshot: Arc<Snapshot>, meta: &RuleMeta) -> Result<Basis> {
-    let mut windows: BTreeMap<u64, std::collections::BTreeSet<String>> = BTreeMap::new();
+    let mut windows: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
     for input in &meta.inputs {
         if let Moment::Delta(window) | Moment::Ago(window) = input.moment {
             windows.entry(window).or_default().insert(input.frame.clone());

@@ -24,6 +24,8 @@ pub struct ChannelPart {
     pub choice: Option<(bool, String, DateTime<Utc>)>,
     /// When it is told again at the earliest, if it still fires then.
     pub next: Option<DateTime<Utc>>,
+    /// Since when it is paused, and why; of the present only.
+    pub paused: Option<(DateTime<Utc>, String)>,
     /// What `next` falls into: name of a window, and when that ends.
     pub next_waits: Option<(String, DateTime<Utc>)>,
 }
@@ -77,9 +79,11 @@ pub(super) fn of(from: &Sources<'_>, scene: &Scene<'_>, fingerprint: &Fingerprin
         part.next = next(&choice.record.reason);
         part.choice = Some((choice.record.sent, choice.record.reason.to_string(), choice.at));
     }
+    let states = if scene.is_now { from.store.channel_states()? } else { BTreeMap::new() };
     let of_channel = |(channel, part): (String, ChannelPart)| {
+        let paused = states.get(&channel).and_then(|state| state.paused.clone());
         let next_waits = part.next.and_then(|at| falls_into(scene, fingerprint, at));
-        ChannelPart { channel, next_waits, ..part }
+        ChannelPart { channel, next_waits, paused, ..part }
     };
     Ok(channels.into_iter().map(of_channel).collect())
 }

@@ -270,6 +270,10 @@ fn told(one: &Explanation, width: usize) -> String {
             let what = if *sent { "told" } else { "not told" };
             lines.push(format!("{what} since {}: {}", clock(*at, one.at), safe(reason)));
         }
+        if let Some((at, error)) = &part.paused {
+            lines.push(format!("channel paused since {}: {}", clock(*at, one.at), safe(error)));
+            lines.push(format!("Mend it, then: pgsteward notify resume {name}"));
+        }
         if let (Some(next), Some((window, until))) = (part.next, &part.next_waits) {
             let (next, until) = (clock(next, one.at), clock(*until, one.at));
             lines.push(format!("{next} falls into window `{}`: it waits, and is told once at {until} if it still fires", safe(window)));
@@ -279,6 +283,11 @@ fn told(one: &Explanation, width: usize) -> String {
             text.push_str(&wrapped_whole(line, &first, &" ".repeat(18), width));
             text.push('\n');
         }
+    }
+    for other in one.unrouted.iter().filter(|other| one.channel.as_ref().is_none_or(|channel| *channel == other.channel)).take(LINES) {
+        let line = format!("not told: {}", safe(&other.why));
+        text.push_str(&wrapped_whole(&line, &format!("   {:<14} ", safe(&other.channel)), &" ".repeat(18), width));
+        text.push('\n');
     }
     text
 }

@@ -93,7 +93,9 @@ fn settings(kind: &str, yaml: &str) -> ChannelSettings {
 
 /// What a mail program would show of mails without HTML.
 fn mail_texts(mails: &str) -> String {
-    let texts = mails.split("\nEND\n").filter_map(|mail| mail_parser::MessageParser::new().parse(mail.trim_start())?.body_text(0).map(String::from));
+    let texts = mails
+        .split("\nEND\n")
+        .filter_map(|mail| mail_parser::MessageParser::new().parse(mail.trim_start())?.body_text(0).map(String::from));
     texts.collect()
 }
 

@@ -15,7 +15,7 @@ use super::{ChannelKind, ChannelSettings, Means, Settings, Traits};
 use crate::deliver::http::{Address, Http, HttpSettings, Login};
 use crate::deliver::labelled::{self, Pairs};
 use crate::deliver::{Channel, Message, Receipt, SendError, render};
-use crate::model::{Labels, Notice, Reach};
+use crate::model::{Group, Labels, Notice, Reach};
 use crate::secret::Secret;
 use crate::yaml::Fields;
 
@@ -188,14 +188,14 @@ fn status(over: bool) -> &'static str {
 
 fn body(message: &Message, receiver: &str, most: usize) -> Result<String, SendError> {
     let alerts: Vec<Alert<'_>> = message.notices.iter().take(most).map(Alert::of).collect();
-    let group = message.first().map(|notice| &notice.group);
+    let group = message.first().map_or_else(Group::default, |notice| notice.group.clone());
     let body = Body {
         version: "4",
         group_key: message.first().map_or("", group_key),
         truncated_alerts: message.omitted + message.notices.len().saturating_sub(most),
         status: status(message.is_resolved()),
         receiver,
-        group_labels: group.map(|group| group.labels.clone()).unwrap_or_default(),
+        group_labels: group.labels,
         common_labels: common(alerts.iter().map(|alert| &alert.labels)),
         common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
         external_url: "",
@@ -221,7 +221,7 @@ fn common<'a: 'b, 'b>(mut all: impl Iterator<Item = &'b Pairs<'a>>) -> Pairs<'a>
 mod tests {
     use super::super::super::testing::{at, hostile_notice, notice};
     use super::*;
-    use crate::model::{Group, NoticeKind};
+    use crate::model::NoticeKind;
 
     fn parsed(message: &Message, most: usize) -> serde_json::Value {
         serde_json::from_str(&body(message, "hook", most).unwrap()).unwrap()

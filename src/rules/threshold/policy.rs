@@ -5,7 +5,7 @@
 use chrono::{NaiveTime, Weekday};
 use chrono_tz::Tz;
 
-use crate::calendar::Window;
+use crate::calendar::{Form, Weekly, Window};
 use crate::model::{MaintenanceWindow, Matchers};
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, Value, text_of};
@@ -102,7 +102,8 @@ fn read_window_fields(file: &str, fields: &mut Fields<'_>) -> Option<Maintenance
         let message = format!("{name}: no time_zone, read as UTC");
         fields.problems.push(Problem::warning(file, node.at, message).hint("add `time_zone: Europe/Paris` or whichever is meant"));
     }
-    let window = Window { days: days?, start: start?, end: end?, all_day: false, zone: zone.unwrap_or(Tz::UTC), except: Vec::new() };
+    let weekly = Weekly { days: days?, start: start?, end: end?, all_day: false };
+    let window = Window::new(Form::Weekly(weekly), zone.unwrap_or(Tz::UTC));
     Some(MaintenanceWindow { name, matchers: Matchers::default(), window })
 }
 
@@ -191,7 +192,8 @@ mod tests {
         );
         assert_eq!(policy.dedup_s, Some(7200));
         let [window] = &policy.windows[..] else { panic!("{policy:?}") };
-        assert_eq!((window.name.as_str(), &window.window.days[..], window.window.zone), ("sunday_night", &[Weekday::Sun][..], Tz::UTC));
+        let Form::Weekly(weekly) = &window.window.form else { panic!("{window:?}") };
+        assert_eq!((window.name.as_str(), &weekly.days[..], window.window.zone), ("sunday_night", &[Weekday::Sun][..], Tz::UTC));
         assert_eq!(
             problems,
             ["c.yaml:5:14: warning: sunday_night: no time_zone, read as UTC; add `time_zone: Europe/Paris` or whichever is meant"]

@@ -17,12 +17,11 @@ use serde_json::{Value, json};
 
 use super::{ChannelKind, ChannelSettings, Means, Rate, Settings, Traits};
 use crate::deliver::escape::Escape;
-use crate::deliver::http::{Address, Answer, Http, HttpSettings};
+use crate::deliver::hook::Hook;
+use crate::deliver::http::{Answer, Http};
 use crate::deliver::story::Story;
-use crate::deliver::template::Templates;
 use crate::deliver::{Channel, Message, Receipt, SendError};
 use crate::model::{NoticeKind, Reach};
-use crate::secret::Secret;
 use crate::yaml::Fields;
 
 pub(super) const KIND: ChannelKind = ChannelKind {
@@ -39,18 +38,10 @@ const WRONG_TOKEN: u64 = 50_027;
 const UNKNOWN_MESSAGE: u64 = 10_008;
 
 #[derive(Debug, Clone, Serialize)]
-struct DiscordSettings {
-    url: Address,
-    #[serde(flatten)]
-    http: HttpSettings,
-    templates: Templates,
-}
+struct DiscordSettings(Hook);
 
 fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
-    let url = fields.required("url").and_then(|_| Secret::take(fields, "url"));
-    let http = HttpSettings::read(fields);
-    let templates = Templates::take(fields, Escape::Markdown);
-    Some(ChannelSettings(Arc::new(DiscordSettings { url: Address::Secret(url?), http, templates })))
+    Hook::take(fields, Escape::Markdown).map(|hook| ChannelSettings(Arc::new(DiscordSettings(hook))))
 }
 
 impl Settings for DiscordSettings {
@@ -63,13 +54,13 @@ impl Settings for DiscordSettings {
     }
 
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
-        Box::new(Discord { name: name.into(), http: Http::new(&self.http, &means.env), settings: self.clone() })
+        Box::new(Discord { name: name.into(), http: Http::new(&self.0.http, &means.env), hook: self.0.clone() })
     }
 }
 
 struct Discord {
     name: String,
-    settings: DiscordSettings,
+    hook: Hook,
     http: Http,
 }
 
@@ -84,11 +75,11 @@ impl Channel for Discord {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
-            let story = Story::of(message, &self.settings.templates);
+            let story = Story::of(message, &self.hook.templates);
             let body =
                 embed::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into Discord's limits".into() })?;
             let body = body.to_string().into_bytes();
-            let webhook = self.http.url("url", &self.settings.url).await?;
+            let webhook = self.http.url("url", &self.hook.url).await?;
             let first = match first(message) {
                 Some(first) if self.change(&webhook, &first, body.clone()).await? => Some(first),
                 _ => None,

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
+use crate::deliver::http::{Address, HttpSettings};
+use crate::deliver::template::Templates;
 use crate::deliver::testing::{Receiver, Request, group, notice, told};
 use crate::env::Env;
 use crate::model::Notice;
+use crate::secret::Secret;
 
 /// A channel of Discord behind one webhook: what stands in it, by number.
 #[derive(Default)]
@@ -117,11 +120,7 @@ fn discords_own_words_say_more_than_the_status() {
         let http = Http::new(&HttpSettings::default(), &Env::of([]));
         let discord = Discord {
             name: "a channel".into(),
-            settings: DiscordSettings {
-                url: Address::Secret(Secret::plain("x")),
-                http: HttpSettings::default(),
-                templates: Templates::none(),
-            },
+            hook: Hook { url: Address::Secret(Secret::plain("x")), http: HttpSettings::default(), templates: Templates::none() },
             http,
         };
         discord.taken(&Answer { status, headers: Default::default(), body: body.into(), whole: true, host: "discord.example".into() })

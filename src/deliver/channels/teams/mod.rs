@@ -13,12 +13,11 @@ use serde_json::{Value, json};
 
 use super::{ChannelKind, ChannelSettings, Means, Rate, Settings, Traits};
 use crate::deliver::escape::Escape;
-use crate::deliver::http::{Address, Answer, Http, HttpSettings};
+use crate::deliver::hook::Hook;
+use crate::deliver::http::{Answer, Http};
 use crate::deliver::story::Story;
-use crate::deliver::template::Templates;
 use crate::deliver::{Channel, Message, Receipt, SendError};
 use crate::model::Reach;
-use crate::secret::Secret;
 use crate::text::safe;
 use crate::yaml::Fields;
 
@@ -31,18 +30,10 @@ pub(super) const KIND: ChannelKind = ChannelKind {
 };
 
 #[derive(Debug, Clone, Serialize)]
-struct TeamsSettings {
-    url: Address,
-    #[serde(flatten)]
-    http: HttpSettings,
-    templates: Templates,
-}
+struct TeamsSettings(Hook);
 
 fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
-    let url = fields.required("url").and_then(|_| Secret::take(fields, "url"));
-    let http = HttpSettings::read(fields);
-    let templates = Templates::take(fields, Escape::Markdown);
-    Some(ChannelSettings(Arc::new(TeamsSettings { url: Address::Secret(url?), http, templates })))
+    Hook::take(fields, Escape::Markdown).map(|hook| ChannelSettings(Arc::new(TeamsSettings(hook))))
 }
 
 impl Settings for TeamsSettings {
@@ -55,13 +46,13 @@ impl Settings for TeamsSettings {
     }
 
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
-        Box::new(Teams { name: name.into(), http: Http::new(&self.http, &means.env), settings: self.clone() })
+        Box::new(Teams { name: name.into(), http: Http::new(&self.0.http, &means.env), hook: self.0.clone() })
     }
 }
 
 struct Teams {
     name: String,
-    settings: TeamsSettings,
+    hook: Hook,
     http: Http,
 }
 
@@ -76,9 +67,9 @@ impl Channel for Teams {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
-            let story = Story::of(message, &self.settings.templates);
+            let story = Story::of(message, &self.hook.templates);
             let body = card::message(&story).ok_or_else(|| SendError::Permanent { detail: "it does not fit into 28 kB".into() })?;
-            let url = self.http.url("url", &self.settings.url).await?;
+            let url = self.http.url("url", &self.hook.url).await?;
             let answer = self.http.tell(&url, &[("content-type", "application/json")], body.into_bytes()).await?;
             taken(&self.http, &answer)
         })
@@ -104,6 +95,7 @@ fn taken(http: &Http, answer: &Answer) -> Result<Receipt, SendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::http::HttpSettings;
     use crate::env::Env;
 
     #[test]
