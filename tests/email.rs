@@ -31,9 +31,13 @@ fn channel(yaml: &str) -> Box<dyn Channel> {
 
 /// The settings for a server on this machine.
 fn over(tls: &str, port: u16, ca: &Path, more: &str) -> Box<dyn Channel> {
-    let ca = ca.display();
+    within("20s", tls, port, ca, more)
+}
+
+fn within(timeout: &str, tls: &str, port: u16, ca: &Path, more: &str) -> Box<dyn Channel> {
+    let (ca, more) = (ca.display(), more.replace('\n', "\n  "));
     channel(&format!(
-        "from: pgsteward <pgsteward@x.org>\nto: [a@x.org, Ada <b@x.org>]\nhost: 127.0.0.1\nport: {port}\ntls: {tls}\nca: {ca}\nhello: here.x.org\n{more}"
+        "from: pgsteward <pgsteward@x.org>\nto: [a@x.org, Ada <b@x.org>]\ntimeout: {timeout}\nsmtp:\n  host: 127.0.0.1\n  port: {port}\n  tls: {tls}\n  ca: {ca}\n  hello: here.x.org\n  {more}"
     ))
 }
 
@@ -143,7 +147,7 @@ const FAULTS: &[Fault] = &[
 async fn every_fault_has_its_class_and_says_what_happened() {
     let tried = FAULTS.iter().map(|(name, steps, expected, says)| async move {
         let server = Scripted::start(Tls::Starttls, Shown::Sound, steps).await;
-        let mail = over("starttls", server.port, server.ca.path(), &format!("{}timeout: 1s\n", login("PW")));
+        let mail = within("1s", "starttls", server.port, server.ca.path(), &login("PW"));
         let error = mail.send(&firing()).await.expect_err(name);
         let told = error.to_string();
         assert_eq!(class(&error), *expected, "{name}: {told}");

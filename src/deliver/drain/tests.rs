@@ -9,8 +9,8 @@ use super::super::channels::Rate;
 use super::super::testing::at;
 use super::super::{Channel, Message, Receipt, SendError};
 use super::*;
-use crate::model::{Notice, NoticeKind, Severity};
-use crate::store::testing::{alert, decision, delivered, notice, snapshot};
+use crate::model::{Decision, Evidence, Notice, NoticeKind, Severity, Unit};
+use crate::store::testing::{alert, decision, delivered, frame, notice, snapshot};
 use crate::store::{ChannelCounts, NoticeState};
 
 const PLENTY: DrainBudget = DrainBudget { rows: 1_000, time: Duration::from_secs(3_600) };
@@ -20,6 +20,8 @@ const PLENTY: DrainBudget = DrainBudget { rows: 1_000, time: Duration::from_secs
 struct Scripted {
     answers: Mutex<VecDeque<Answer>>,
     seen: Mutex<Vec<String>>,
+    /// Readings of the trends it was given.
+    drawn: Mutex<Vec<usize>>,
 }
 
 enum Answer {
@@ -30,7 +32,7 @@ enum Answer {
 
 impl Scripted {
     fn new(answers: impl IntoIterator<Item = Answer>) -> Arc<Self> {
-        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), seen: Mutex::default() })
+        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
     }
 
     fn seen(&self) -> Vec<String> {
@@ -49,6 +51,7 @@ impl Channel for Scripted {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         self.seen.lock().unwrap().push(message.key.clone());
+        self.drawn.lock().unwrap().extend(message.trends.iter().map(|trend| trend.points.len()));
         let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Take);
         Box::pin(async move {
             match answer {
@@ -339,4 +342,24 @@ async fn a_store_that_cannot_be_written_ends_the_drain_and_says_so() {
     let report = post(&reader, &channels(&[("log", &log)]), "me", &clock, 0).drain(PLENTY).await;
     assert!(matches!(report.errors[..], [StoreError::ReadOnly]), "{report:?}");
     assert_eq!(log.seen(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_channel_that_draws_is_given_how_facts_went() {
+    let (_folder, store, clock) = house(&[]);
+    let tell = |channel| Notice {
+        at: at(120),
+        evidence: vec![Evidence { metric: "tables.n".into(), value: Some(7.0), threshold: None, unit: Unit::None }],
+        ..notice(channel, &alert("f1", "e1"), channel, NoticeKind::Firing)
+    };
+    let told = decision(&[], &[tell("mail"), tell("log")]);
+    for (s, decision) in [(60, &Decision::default()), (120, &told)] {
+        store.lock().unwrap().commit_simply(&snapshot(s, &[frame("tables", s, &[7.0])]), decision).unwrap();
+    }
+    let (mail, log) = (Scripted::new([]), Scripted::new([]));
+    let mut lines = channels(&[("mail", &mail), ("log", &log)]);
+    lines.get_mut("mail").unwrap().traits.draws = true;
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 2);
+    assert_eq!((mail.drawn.lock().unwrap().as_slice(), log.drawn.lock().unwrap().as_slice()), ([2].as_slice(), [].as_slice()));
 }

@@ -16,8 +16,10 @@ mod smtp;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use lettre::address::Envelope;
 
 use self::settings::{Carrier, EmailSettings};
 use super::{ChannelKind, ChannelSettings, Means, Rate, Settings, Traits};
@@ -31,16 +33,17 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     example: r#"kind: email
 from: pgsteward <pgsteward@example.com>
 to: [dba@example.com]                   # cc: works the same
-host: smtp.example.com
-port: 587                               # the default is 587, 465 for implicit and 25 for none
-tls: starttls                           # implicit: encrypted from the first byte; none: needs `why`, for a network you trust
-user: pgsteward
-password: {file: /etc/pgsteward/smtp}
+smtp:
+  host: smtp.example.com
+  port: 587                             # the default is 587, 465 for implicit and 25 for none
+  tls: starttls                         # implicit: encrypted from the first byte; none: needs `why`, for a network you trust
+  user: pgsteward
+  password: {file: /etc/pgsteward/smtp}
+  # ca: /etc/pgsteward/ca.pem           # trusted instead of the system's certificates
+  # hello: db-watch.example.com         # what we call ourselves; this machine's name where it is not set
 timeout: 20s
+# sendmail: [/usr/sbin/sendmail, -oi]   # a local program instead of `smtp`
 # templates: {title: "{{ severity }}: {{ summary }}"}   # the subject; `body`: plain text, shown in both parts
-# ca: /etc/pgsteward/ca.pem             # trusted instead of the system's certificates
-# hello: db-watch.example.com           # what we call ourselves; this machine's name where it is not set
-# sendmail: [/usr/sbin/sendmail, -oi]   # a local program instead of host, port, tls, ca, user, password and hello
 "#,
     traits: Traits { stateful: false, reach: Reach::Tell, most: 200, digest: true, rate: Some(Rate { count: 30, per_s: 60 }), draws: true },
     settings: |file, fields| settings::read(file, fields).map(|settings| ChannelSettings(Arc::new(settings))),
@@ -58,6 +61,12 @@ impl Settings for EmailSettings {
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
         Box::new(Email { name: name.into(), settings: self.clone(), env: means.env.clone() })
     }
+}
+
+/// A mail as it goes out.
+struct Ready {
+    envelope: Envelope,
+    bytes: Vec<u8>,
 }
 
 struct Email {
@@ -79,9 +88,11 @@ impl Channel for Email {
         Box::pin(async move {
             let written = mail::write(message, &self.settings);
             let mail = written.map_err(|e| SendError::Permanent { detail: format!("the mail cannot be written: {e}") })?;
+            let mail = Ready { envelope: mail.envelope().clone(), bytes: mail.formatted() };
+            let limit = Duration::from_secs(self.settings.timeout_s);
             match &self.settings.carrier {
-                Carrier::Smtp(smtp) => smtp::send(smtp, mail.envelope(), &mail.formatted(), &self.env).await,
-                Carrier::Sendmail(sendmail) => sendmail::send(sendmail, mail.envelope(), &mail.formatted()).await,
+                Carrier::Smtp(smtp) => smtp::send(smtp, limit, &mail, &self.env).await,
+                Carrier::Sendmail(command) => sendmail::send(command, limit, &mail).await,
             }
         })
     }

@@ -4,31 +4,29 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use lettre::address::Envelope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::settings::Sendmail;
+use super::Ready;
 use crate::deliver::{Receipt, SendError, render::cut};
 use crate::text::safe;
 
 /// Bytes of its error output that are read.
 const MAX_ERROR_BYTES: u64 = 16 * 1024;
 
-pub(super) async fn send(sendmail: &Sendmail, envelope: &Envelope, mail: &[u8]) -> Result<Receipt, SendError> {
-    let (program, arguments) = sendmail.command.split_first().ok_or_else(|| SendError::retryable("the program `sendmail` is not named"))?;
+pub(super) async fn send(command: &[String], limit: Duration, mail: &Ready) -> Result<Receipt, SendError> {
+    let (program, arguments) = command.split_first().ok_or_else(|| SendError::retryable("the program `sendmail` is not named"))?;
     let mut command = Command::new(program);
     command.args(arguments);
-    if let Some(from) = envelope.from() {
+    if let Some(from) = mail.envelope.from() {
         command.arg("-f").arg(from);
     }
-    command.arg("--").args(envelope.to());
+    command.arg("--").args(mail.envelope.to());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let started = command.spawn();
     let child = started.map_err(|e| SendError::retryable(format!("the program `{program}` cannot be started: {e}")))?;
-    let limit = Duration::from_secs(sendmail.timeout_s);
-    let late = |_| SendError::retryable(format!("the program `{program}` did not end within {} s", sendmail.timeout_s));
-    let (status, said) = tokio::time::timeout(limit, hand_over(child, mail)).await.map_err(late)?;
+    let late = |_| SendError::retryable(format!("the program `{program}` did not end within {} s", limit.as_secs()));
+    let (status, said) = tokio::time::timeout(limit, hand_over(child, &mail.bytes)).await.map_err(late)?;
     let status = status.map_err(|e| SendError::retryable(format!("the program `{program}` cannot be waited for: {e}")))?;
     class(program, status, &said)
 }
@@ -72,13 +70,15 @@ fn class(program: &str, status: ExitStatus, said: &str) -> Result<Receipt, SendE
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
+    use lettre::address::Envelope;
+
     use super::*;
 
     async fn with(script: &str, mail: &[u8]) -> Result<Receipt, SendError> {
         let command = ["/bin/sh", "-c", script].map(String::from).to_vec();
         let address = |text: &str| text.parse().unwrap();
         let envelope = Envelope::new(Some(address("me@x.org")), vec![address("a@x.org"), address("b@x.org")]).unwrap();
-        send(&Sendmail { command, timeout_s: 5 }, &envelope, mail).await
+        send(&command, Duration::from_secs(5), &Ready { envelope, bytes: mail.to_vec() }).await
     }
 
     #[tokio::test]

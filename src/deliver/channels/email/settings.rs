@@ -25,16 +25,19 @@ pub(super) struct EmailSettings {
     pub cc: Vec<Mailbox>,
     #[serde(flatten)]
     pub carrier: Carrier,
+    #[serde(rename = "timeout")]
+    pub timeout_s: u64,
     /// Subject and body of a mail about one alert, in the user's words.
     pub templates: Templates,
 }
 
 /// What takes a mail over.
 #[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Carrier {
     Smtp(Smtp),
-    Sendmail(Sendmail),
+    /// A local program with its own arguments; sender and recipients are added to them.
+    Sendmail(Vec<String>),
 }
 
 /// A mail server.
@@ -53,8 +56,6 @@ pub(super) struct Smtp {
     /// What we call ourselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hello: Option<String>,
-    #[serde(rename = "timeout")]
-    pub timeout_s: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,15 +82,6 @@ pub(super) struct Login {
     pub password: Secret,
 }
 
-/// A local program that takes mails, with its own arguments; sender and recipients are added to them.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Sendmail {
-    #[serde(rename = "sendmail")]
-    pub command: Vec<String>,
-    #[serde(rename = "timeout")]
-    pub timeout_s: u64,
-}
-
 /// Takes the keys of the kind and notes what is wrong with them.
 pub(super) fn read(file: &str, fields: &mut Fields<'_>) -> Option<EmailSettings> {
     let from = fields.required("from").and_then(|node| mailbox(fields, "from", node));
@@ -99,11 +91,30 @@ pub(super) fn read(file: &str, fields: &mut Fields<'_>) -> Option<EmailSettings>
     let timeout_s = timeout(fields);
     // Plain text: the HTML part escapes it itself.
     let templates = Templates::take(fields, Escape::Plain);
-    let carrier = match fields.node("sendmail") {
-        Some(node) => sendmail(fields, node, timeout_s?),
-        None => smtp(file, fields, timeout_s),
-    };
-    Some(EmailSettings { from: from?, to: to?, cc: cc?, carrier: carrier?, templates })
+    let carrier = carrier(file, fields);
+    Some(EmailSettings { from: from?, to: to?, cc: cc?, carrier: carrier?, timeout_s: timeout_s?, templates })
+}
+
+fn carrier(file: &str, fields: &mut Fields<'_>) -> Option<Carrier> {
+    match (fields.node("smtp"), fields.node("sendmail")) {
+        (Some(node), None) => {
+            let mut own = Fields::open(file, node, "`smtp`").map_err(|problem| fields.problems.push(problem)).ok()?;
+            let smtp = smtp(file, &mut own);
+            fields.secrets.append(&mut own.secrets);
+            fields.problems.append(&mut own.finish());
+            smtp.map(Carrier::Smtp)
+        }
+        (None, Some(node)) => sendmail(fields, node),
+        (Some(_), Some(node)) => {
+            fields.error(node, "`sendmail` and `smtp` are two ways to send; leave one out");
+            None
+        }
+        (None, None) => {
+            let problem = Problem::error(file, fields.at(), "`smtp` is missing");
+            fields.problems.push(problem.hint("write `smtp: {host: relay.example.com}`, or `sendmail: /usr/sbin/sendmail`"));
+            None
+        }
+    }
 }
 
 fn mailboxes(fields: &mut Fields<'_>, key: &'static str) -> Option<Vec<Mailbox>> {
@@ -142,23 +153,17 @@ fn timeout(fields: &mut Fields<'_>) -> Option<u64> {
     Some(seconds)
 }
 
-fn sendmail(fields: &mut Fields<'_>, node: &Node, timeout_s: u64) -> Option<Carrier> {
-    for key in ["host", "port", "tls", "why", "user", "password", "ca", "hello"] {
-        fields.refuse(key, "means nothing beside `sendmail`, which has settings of its own");
-    }
+fn sendmail(fields: &mut Fields<'_>, node: &Node) -> Option<Carrier> {
     let command = fields.texts("sendmail")?;
     if !command.first().is_some_and(|program| Path::new(program).is_absolute()) {
         fields.error(node, "`sendmail` must be the whole path of a program, or a list of it and its arguments");
         return None;
     }
-    Some(Carrier::Sendmail(Sendmail { command, timeout_s }))
+    Some(Carrier::Sendmail(command))
 }
 
-fn smtp(file: &str, fields: &mut Fields<'_>, timeout_s: Option<u64>) -> Option<Carrier> {
-    if fields.node("host").is_none() {
-        let problem = Problem::error(file, fields.at(), "`host` is missing");
-        fields.problems.push(problem.hint("name the mail server, or a local program with `sendmail: /usr/sbin/sendmail`"));
-    }
+fn smtp(file: &str, fields: &mut Fields<'_>) -> Option<Smtp> {
+    fields.required("host");
     let host = name(fields, "host");
     let tls = tls(fields);
     let port = port(fields);
@@ -171,7 +176,7 @@ fn smtp(file: &str, fields: &mut Fields<'_>, timeout_s: Option<u64>) -> Option<C
         check_plain(fields, &host, why.is_some(), login.as_ref().is_ok_and(Option::is_some));
     }
     let port = port.ok()?.unwrap_or(tls.port());
-    Some(Carrier::Smtp(Smtp { host, port, tls, why, login: login.ok()?, ca, hello, timeout_s: timeout_s? }))
+    Some(Smtp { host, port, tls, why, login: login.ok()?, ca, hello })
 }
 
 /// A host name or address; other characters would end a command.
@@ -268,10 +273,11 @@ mod tests {
 
     #[test]
     fn a_server_and_two_people_are_enough() {
-        let (settings, problems) = checked("from: me@x.org\nto: [a@x.org, Ada <b@x.org>]\nhost: mail.x.org\n");
+        let (settings, problems) = checked("from: me@x.org\nto: [a@x.org, Ada <b@x.org>]\nsmtp: {host: mail.x.org}\n");
         assert_eq!(problems, Vec::<String>::new());
         let expected = serde_json::json!({
-            "from": "me@x.org", "to": ["a@x.org", "Ada <b@x.org>"], "host": "mail.x.org", "port": 587, "tls": "starttls", "timeout": 20, "templates": {}
+            "from": "me@x.org", "to": ["a@x.org", "Ada <b@x.org>"], "smtp": {"host": "mail.x.org", "port": 587, "tls": "starttls"},
+            "timeout": 20, "templates": {}
         });
         assert_eq!(settings.unwrap(), expected);
         let (settings, problems) = checked("from: me@x.org\nto: a@x.org\nsendmail: /usr/sbin/sendmail\n");
@@ -281,48 +287,63 @@ mod tests {
 
     #[test]
     fn a_password_is_shown_as_its_way_and_files_stand_beside_the_config() {
-        let yaml = "from: me@x.org\nto: a@x.org\nhost: h\ntls: implicit\nuser: u\npassword: {env: PW}\nca: ca.pem\n";
-        let settings = checked(yaml).0.unwrap();
-        assert_eq!(settings["password"], serde_json::json!({"env": "PW"}));
-        assert_eq!((&settings["port"], &settings["ca"]), (&465.into(), &"/etc/ca.pem".into()));
+        let yaml = "from: me@x.org\nto: a@x.org\nsmtp: {host: h, tls: implicit, user: u, password: {env: PW}, ca: ca.pem}\n";
+        let smtp = checked(yaml).0.unwrap()["smtp"].clone();
+        assert_eq!(smtp["password"], serde_json::json!({"env": "PW"}));
+        assert_eq!((&smtp["port"], &smtp["ca"]), (&465.into(), &"/etc/ca.pem".into()));
+    }
+
+    #[test]
+    fn a_password_that_is_written_out_is_noted_as_a_secret_place() {
+        let root = crate::yaml::parse("c", "from: me@x.org\nto: a@x.org\nsmtp: {host: h, user: u, password: hunter2}\n").unwrap();
+        let mut fields = Fields::open("c", &root, "a channel").unwrap();
+        let settings = read("c", &mut fields).unwrap();
+        assert_eq!(fields.secrets.len(), 1);
+        assert!(!format!("{settings:?} {}", serde_json::json!(settings)).contains("hunter2"));
     }
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let (settings, problems) = checked(
-            "from: a@x.org, b@x.org\nto: [\"a b\", ü@x.org]\nhost: \"x\\ny\"\nport: 99999\ntls: maybe\nuser: u\ntimeout: 5m\nsubject: x\n",
-        );
+        let smtp = "smtp: {host: \"x\\ny\", port: 99999, tls: maybe, user: u, helo: x}";
+        let (settings, problems) = checked(&format!("from: a@x.org, b@x.org\nto: [\"a b\", ü@x.org]\n{smtp}\ntimeout: 5m\nsubject: x\n"));
         assert_eq!(settings, None);
-        let known = "from, to, cc, timeout, sendmail, host, tls, port, why, user, password, ca, hello";
-        assert_eq!(problems.len(), 9, "{problems:#?}");
-        assert!(problems[0].starts_with("1:7: error: `from` must be one address a value"), "{}", problems[0]);
-        assert!(problems[8].starts_with("8:1: error: unknown key `subject`"), "{} {known}", problems[8]);
-        for part in ["`to` must be an address in ASCII", "`host` must be", "`port` must", "`tls` must", "only work together", "1s to 29s"] {
-            assert!(problems.iter().any(|p| p.contains(part)), "{part}: {problems:#?}");
+        let parts = [
+            "1:7: error: `from` must be one address a value",
+            "2:6: error: `to` must be one address a value",
+            "2:13: error: `to` must be an address in ASCII",
+            "4:10: error: `timeout` must be 1s to 29s",
+            "3:14: error: `host` must be the name or address of a host",
+            "3:42: error: `tls` must be starttls, implicit or none",
+            "3:28: error: `port` must be a number",
+            "3:55: error: `user` and `password` only work together",
+            "3:58: error: unknown key `helo`; did you mean `hello`?",
+            "5:1: error: unknown key `subject`",
+        ];
+        assert_eq!(problems.len(), parts.len(), "{problems:#?}");
+        for (problem, part) in problems.iter().zip(parts) {
+            assert!(problem.starts_with(part), "{part}: {problems:#?}");
         }
     }
 
     #[test]
     fn plain_mail_needs_a_reason_and_a_password_never_goes_out_plain() {
-        let base = "from: me@x.org\nto: a@x.org\ntls: none\n";
-        let told = |rest: &str| checked(&format!("{base}{rest}")).1.join("\n");
-        assert!(told("host: relay\n").contains("say with `why`"));
-        assert_eq!(told("host: relay\nwhy: inside one rack\n"), "");
-        let login = "why: local\nuser: u\npassword: {env: PW}\n";
-        assert!(told(&format!("host: relay\n{login}")).contains("would send the password"));
-        assert_eq!(told(&format!("host: 127.0.0.1\n{login}")), "");
+        let told = |smtp: &str| checked(&format!("from: me@x.org\nto: a@x.org\nsmtp: {{tls: none, {smtp}}}\n")).1.join("\n");
+        assert!(told("host: relay").contains("say with `why`"));
+        assert_eq!(told("host: relay, why: inside one rack"), "");
+        let login = "why: local, user: u, password: {env: PW}";
+        assert!(told(&format!("host: relay, {login}")).contains("would send the password"));
+        assert_eq!(told(&format!("host: 127.0.0.1, {login}")), "");
     }
 
     #[test]
-    fn a_local_program_has_no_server() {
-        let (_, problems) = checked("from: me@x.org\nto: a@x.org\nsendmail: sendmail\nhost: h\n");
+    fn there_is_exactly_one_way_to_send() {
+        let told = |rest: &str| checked(&format!("from: me@x.org\nto: a@x.org\n{rest}")).1;
         assert_eq!(
-            problems,
-            [
-                "4:1: error: `host` means nothing beside `sendmail`, which has settings of its own",
-                "3:11: error: `sendmail` must be the whole path of a program, or a list of it and its arguments",
-            ]
+            told("sendmail: sendmail\n"),
+            ["3:11: error: `sendmail` must be the whole path of a program, or a list of it and its arguments"]
         );
-        assert!(checked("from: me@x.org\nto: a@x.org\n").1.join("").contains("`host` is missing; name the mail server"));
+        let both = told("smtp: {host: h}\nsendmail: /usr/sbin/sendmail\n");
+        assert_eq!(both, ["4:11: error: `sendmail` and `smtp` are two ways to send; leave one out"]);
+        assert!(told("")[0].starts_with("1:1: error: `smtp` is missing; write `smtp: {host: relay.example.com}`"), "{:?}", told(""));
     }
 }

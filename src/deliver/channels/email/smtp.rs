@@ -14,6 +14,7 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use rustls::CertificateError;
 
+use super::Ready;
 use super::settings::{Login, Smtp, Tls};
 use crate::deliver::{Receipt, SendError, render::cut};
 use crate::env::Env;
@@ -28,22 +29,21 @@ const MAX_CA_BYTES: u64 = 4 << 20;
 /// Characters of an answer that are kept.
 const SAID_CHARS: usize = 300;
 
-pub(super) async fn send(smtp: &Smtp, envelope: &Envelope, mail: &[u8], env: &Env) -> Result<Receipt, SendError> {
-    let limit = Duration::from_secs(smtp.timeout_s);
-    let late = || SendError::retryable(format!("the mail server `{}` did not take the mail within {} s", smtp.host, smtp.timeout_s));
-    tokio::time::timeout(limit, deliver(smtp, envelope, mail, env)).await.map_err(|_| late())?
+pub(super) async fn send(smtp: &Smtp, limit: Duration, mail: &Ready, env: &Env) -> Result<Receipt, SendError> {
+    let late = || SendError::retryable(format!("the mail server `{}` did not take the mail within {} s", smtp.host, limit.as_secs()));
+    tokio::time::timeout(limit, deliver(smtp, mail, env)).await.map_err(|_| late())?
 }
 
-async fn deliver(smtp: &Smtp, envelope: &Envelope, mail: &[u8], env: &Env) -> Result<Receipt, SendError> {
+async fn deliver(smtp: &Smtp, mail: &Ready, env: &Env) -> Result<Receipt, SendError> {
     let mut session = open(smtp).await?;
     if let Some(login) = &smtp.login {
         log_in(smtp, &mut session, login, env).await?;
     }
     let failed = |step| move |error: Error| class(smtp, step, &error);
-    session.command(Mail::new(envelope.from().cloned(), vec![])).await.map_err(failed(Step::Sender))?;
-    let refused = recipients(smtp, &mut session, envelope).await?;
+    session.command(Mail::new(mail.envelope.from().cloned(), vec![])).await.map_err(failed(Step::Sender))?;
+    let refused = recipients(smtp, &mut session, &mail.envelope).await?;
     session.command(Data).await.map_err(failed(Step::Data))?;
-    let taken = session.message(mail).await.map_err(failed(Step::Data))?;
+    let taken = session.message(&mail.bytes).await.map_err(failed(Step::Data))?;
     let text = format!("{} {}", taken.code(), tidy(taken.first_line().unwrap_or_default()));
     // Whatever becomes of it: the mail is taken.
     drop(tokio::time::timeout(QUIT_TIMEOUT, session.quit()).await);
