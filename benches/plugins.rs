@@ -106,8 +106,11 @@ fn rule(engine: &Engine, path: &Path) -> WasmRule {
     describe(&plugin, &component, &metrics::catalog()).unwrap().rules.into_iter().next().unwrap()
 }
 
+/// A native loop: the rows it finds.
+type Loop = fn(&RuleInput) -> Vec<u32>;
+
 /// The native loops by rule id.
-const NATIVE: [(&str, fn(&RuleInput) -> Vec<u32>); 2] = [("parity", parity), ("dead_share_high", dead_share)];
+const NATIVE: [(&str, Loop); 2] = [("parity", parity), ("dead_share_high", dead_share)];
 
 /// The rule of `plugins/examples/dead_share`: the rows it finds.
 fn dead_share(input: &RuleInput) -> Vec<u32> {
