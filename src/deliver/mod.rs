@@ -3,8 +3,8 @@
 //! `drain` gives each channel its `turn`: lease, send under a timeout, finish. `packet` gathers rows to messages, `rate` and
 //! `circuit` say what a channel may be given now, `retry` what becomes of a row: the one retry engine. A channel only sends
 //! and classes its errors; it never loops, never retries. `render` and `card` make every text safe that a database, script or
-//! config wrote; `story` says for chats what a message says, `escape` and `template` how. At least once: a crash between send
-//! and finish sends the same key again.
+//! config wrote; `story` says for chats what a message says, `escape` and `template` how; `trend` reads how facts went, `plot` draws
+//! it. At least once: a crash between send and finish sends the same key again.
 //!
 //! Deliberately absent: groups and whom to tell, which `alert` decides before a row exists.
 

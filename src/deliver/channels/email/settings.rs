@@ -10,7 +10,7 @@ use crate::deliver::escape::Escape;
 use crate::deliver::template::Templates;
 use crate::problem::Problem;
 use crate::secret::Secret;
-use crate::yaml::{Fields, Node, text_of};
+use crate::yaml::{Fields, Node, seconds_of, text_of};
 
 /// Seconds that all of one mail may take; no send is waited for longer than 30 s.
 const TIMEOUT_S: std::ops::RangeInclusive<u64> = 1..=29;
@@ -85,7 +85,6 @@ pub(super) struct Login {
 /// Takes the keys of the kind and notes what is wrong with them.
 pub(super) fn read(file: &str, fields: &mut Fields<'_>) -> Option<EmailSettings> {
     let from = fields.required("from").and_then(|node| mailbox(fields, "from", node));
-    fields.required("to");
     let to = mailboxes(fields, "to");
     let cc = mailboxes(fields, "cc");
     let timeout_s = timeout(fields);
@@ -118,7 +117,7 @@ fn carrier(file: &str, fields: &mut Fields<'_>) -> Option<Carrier> {
 }
 
 fn mailboxes(fields: &mut Fields<'_>, key: &'static str) -> Option<Vec<Mailbox>> {
-    let Some(list) = fields.list(key) else { return (key == "cc").then(Vec::new) };
+    let list = fields.list(key).unwrap_or_default();
     if list.is_empty() && key == "to" {
         fields.problems.push(Problem::error(fields.file(), fields.at(), "`to` names nobody"));
         return None;
@@ -145,12 +144,11 @@ fn mailbox(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Mailbox> {
 
 fn timeout(fields: &mut Fields<'_>) -> Option<u64> {
     let Some(node) = fields.node("timeout") else { return Some(20) };
-    let seconds = fields.seconds("timeout")?;
-    if !TIMEOUT_S.contains(&seconds) {
+    let seconds = seconds_of(node).filter(|seconds| TIMEOUT_S.contains(seconds));
+    if seconds.is_none() {
         fields.error(node, "`timeout` must be 1s to 29s");
-        return None;
     }
-    Some(seconds)
+    seconds
 }
 
 fn sendmail(fields: &mut Fields<'_>, node: &Node) -> Option<Carrier> {
@@ -313,11 +311,11 @@ mod tests {
             "2:13: error: `to` must be an address in ASCII",
             "4:10: error: `timeout` must be 1s to 29s",
             "3:14: error: `host` must be the name or address of a host",
-            "3:42: error: `tls` must be starttls, implicit or none",
+            "3:40: error: `tls` must be starttls, implicit or none",
             "3:28: error: `port` must be a number",
-            "3:55: error: `user` and `password` only work together",
-            "3:58: error: unknown key `helo`; did you mean `hello`?",
-            "5:1: error: unknown key `subject`",
+            "3:53: error: `user` and `password` only work together",
+            "3:56: error: unknown key `helo`; did you mean `hello`?",
+            "5:1: error: unknown key `subject`; known here: from, to, cc, timeout, templates, smtp, sendmail",
         ];
         assert_eq!(problems.len(), parts.len(), "{problems:#?}");
         for (problem, part) in problems.iter().zip(parts) {
