@@ -17,10 +17,11 @@ use pgsteward::env::Env;
 use pgsteward::{alert, collect, config, rules};
 
 /// The pages, and how many blocks of a kind each has at least.
-const PAGES: [(&str, &[(&str, usize)]); 4] = [
+const PAGES: [(&str, &[(&str, usize)]); 5] = [
     ("README.md", &[("rule", 2), ("test", 2), ("console", 1), ("server", 1), ("config", 1)]),
     ("docs/guides/rules.md", &[("rule", 5), ("test", 3), ("console", 1), ("server", 1)]),
     ("docs/guides/plugin-authors.md", &[("console", 6), ("config", 1)]),
+    ("docs/guides/alerting.md", &[("config", 2), ("console", 1)]),
     ("docs/guides/operating.md", &[("config", 2), ("console", 1), ("server", 3)]),
 ];
 
@@ -245,6 +246,31 @@ async fn every_command_that_needs_a_server_runs_against_one() {
         complaints_of_all.extend(online.flat_map(|block| complaints(block, folder.path(), &dsn)));
     }
     none(complaints_of_all);
+}
+
+/// The alerting guide's first page: stand-ins in one terminal, a drill in the other, on ports that are free here.
+#[test]
+fn the_first_five_minutes_lead_to_a_mail_and_a_chat_message() {
+    let page = "docs/guides/alerting.md";
+    let (blocks, folder) = (blocks(page), tempfile::tempdir().unwrap());
+    let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [smtp, http] = ports.map(|listener| listener.local_addr().unwrap().port().to_string());
+    let free = |text: &str| text.replace("2525", &smtp).replace("8025", &http);
+    let config = blocks.iter().find(|block| block.file().as_deref() == Some("first.yaml")).unwrap();
+    std::fs::write(folder.path().join("first.yaml"), free(&config.text)).unwrap();
+    let block = |word: &str| blocks.iter().find(|block| block.words == ["console", word]).unwrap();
+    let (catch, _) = block("catch").commands().remove(0);
+    let catch = free(catch).replacen("pgsteward", env!("CARGO_BIN_EXE_pgsteward"), 1);
+    let catch = format!("exec {catch} --into caught --count 2");
+    let mut catcher =
+        Command::new("sh").args(["-c", &catch]).current_dir(folder.path()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    // Its first line says that it listens.
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(catcher.stdout.as_mut().unwrap()), &mut String::new()).unwrap();
+    none(complaints(block("caught"), folder.path(), SERVER));
+    assert!(catcher.wait().unwrap().success());
+    let kept = std::fs::read_dir(folder.path().join("caught")).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let kept: Vec<String> = kept.collect();
+    assert!(kept.len() == 2 && kept.iter().all(|text| text.contains("DRILL")), "{kept:?}");
 }
 
 #[test]
