@@ -144,6 +144,20 @@ async fn cron_beside_a_living_process_ends_with_75_and_says_who_it_is() {
 }
 
 #[tokio::test]
+async fn a_target_whose_secret_cannot_be_read_is_an_alert_of_our_own_and_over_when_it_can() {
+    let place = Place::new();
+    place.config(&[("a", &dsn().await)], "60s", "");
+    let whole = fs::read_to_string(place.path("pgsteward.yaml")).unwrap();
+    let locked = whole.replace("schedule:", "  - {name: b, dsn: \"host=/nowhere user=u\", password: {file: /nowhere/secret}}\nschedule:");
+    fs::write(place.path("pgsteward.yaml"), locked).unwrap();
+    assert_eq!(place.once().0, 0);
+    assert!(place.is_told("target_unusable", "firing"));
+    fs::write(place.path("pgsteward.yaml"), whole).unwrap();
+    assert_eq!(place.once().0, 0);
+    assert!(place.is_told("target_unusable", "resolved"));
+}
+
+#[tokio::test]
 async fn a_sign_of_life_is_told_at_its_interval() {
     let place = Place::new();
     place.config(&[("a", &dsn().await)], "60s", "heartbeat: {channel: log, every: 1h}\n");
