@@ -342,11 +342,15 @@ impl Past<'_> {
         }
     }
 
-    /// What flaps is one episode, which ends only after it was away for a while.
+    /// What flaps is one episode: it does not end while seven of its last twenty steps are changes, which are 28 % at least.
     fn keeps_episodes_open(&self, decision: &Decision) {
         for over in decision.transitions.iter().filter(|step| step.to == State::Resolved) {
-            let flapped = self.book.alerts.get(&over.fingerprint).is_some_and(|alert| alert.flap.since.is_some());
-            assert!(!flapped || over.from == State::Recovering, "{} at {}s", over.summary, self.at);
+            let Some(flap) = self.book.alerts.get(&over.fingerprint).map(|alert| &alert.flap).filter(|flap| flap.since.is_some()) else {
+                continue;
+            };
+            let latest = decision.book.rules[&over.rule].evaluations;
+            let changes = flap.changes.iter().filter(|change| *change + 20 > latest).count() + usize::from(over.from == State::Firing);
+            assert!(changes < 7, "{} is over at {}s after {changes} changes", over.summary, self.at);
         }
     }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::model::{ChannelHealth, Evaluation, Finding, Labels, Outcome, RuleMeta, RuleOutcome, Severity, Tier};
 
 /// The name of the target; no target of a config may have it.
-pub const OWN_TARGET: &str = "pgsteward";
+pub const OWN_TARGET: &str = crate::model::Target::OWN;
 /// Id of the rule about channels.
 pub const CHANNEL_UNHEALTHY: &str = "channel_unhealthy";
 /// Id of the rule about targets.

@@ -74,6 +74,10 @@ fn target(desk: &mut Desk, file: &SourceFile, node: &Node, defaults: &Access) ->
     let mut fields = desk.open(file, node, "a target")?;
     let own = access(desk, file, node, &mut fields);
     let name = fields.required("name").and_then(|node| name(desk, file, "name", node));
+    if name.as_deref() == Some(Target::OWN) {
+        let hint = "alerts about channels and targets themselves have that name; call it otherwise";
+        desk.error_hint(file, node, format!("a target cannot be called `{}`", Target::OWN), hint);
+    }
     let cluster = fields.node("cluster").and_then(|node| self::name(desk, file, "cluster", node));
     let labels = fields.map("labels").map(|entries| labels(desk, file, entries)).unwrap_or_default();
     let dsn = fields.required("dsn").and_then(|node| connection(desk, file, node, own.password.is_some()));

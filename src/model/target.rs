@@ -16,3 +16,8 @@ pub struct Target {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Target {
+    /// The name of the target that our own troubles are alerts of; none of a config may have it.
+    pub const OWN: &str = "pgsteward";
+}

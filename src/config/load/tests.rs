@@ -80,6 +80,12 @@ fn no_secret_is_in_anything_that_can_be_shown() {
 }
 
 #[test]
+fn no_target_has_the_name_of_our_own_troubles() {
+    let told = lines("targets: [{name: pgsteward, dsn: host=a}]\nschedule: {every: 60s}");
+    assert!(told.iter().any(|line| line.contains("a target cannot be called `pgsteward`")), "{told:?}");
+}
+
+#[test]
 fn a_password_that_yaml_misreads_is_neither_shown_nor_used() {
     let odd = [
         "*hunter2",
