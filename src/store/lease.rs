@@ -8,6 +8,10 @@ use super::cache::Mark;
 use super::codec::{micros, seconds, time};
 use super::{Store, StoreError};
 
+/// A lease that was taken later than this from now, in seconds, is from a clock that was set back. What was taken a moment later is
+/// from somebody who asked the clock while this one waited for the store.
+const AHEAD_S: u64 = 60;
+
 impl Store {
     /// Takes the lease on a target for `ttl_s` seconds, or renews one's own.
     ///
@@ -21,8 +25,8 @@ impl Store {
         let now_us = micros(now);
         let held = tx
             .query_row(
-                "SELECT owner, until_at FROM lease WHERE target = ?1 AND owner <> ?2 AND taken_at <= ?3 AND until_at > ?3",
-                params![target, owner, now_us],
+                "SELECT owner, until_at FROM lease WHERE target = ?1 AND owner <> ?2 AND taken_at <= ?4 AND until_at > ?3",
+                params![target, owner, now_us, now_us.saturating_add(seconds(AHEAD_S))],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
@@ -97,5 +101,12 @@ mod tests {
         let (_folder, mut service, mut cron) = two_handles();
         service.acquire_lease("shop", "service", at(1_000_000), 60).unwrap();
         cron.acquire_lease("shop", "cron", at(10), 60).unwrap();
+    }
+
+    #[test]
+    fn who_asked_the_clock_a_moment_earlier_steals_nothing() {
+        let (_folder, mut service, mut cron) = two_handles();
+        service.acquire_lease("shop", "service", at(101), 60).unwrap();
+        assert_eq!(holder(cron.acquire_lease("shop", "cron", at(100), 60)), "service until 161");
     }
 }

@@ -167,9 +167,9 @@ fn waiting_channels(db: &rusqlite::Connection) -> Result<Vec<String>, StoreError
 }
 
 /// Rows that may be sent at `?1`: waiting, due, free, and first of their (episode, channel). What lies in the future of
-/// a clock that was set back (committed or leased later than now, due beyond `?2` or, for its group, `?3`) is not believed.
+/// a clock that was set back (committed later than now, leased a minute later, due beyond `?2` or, for its group, `?3`) is not believed.
 const DUE: &str = "state = 'waiting'
     AND (due_at <= ?1 OR queued_at > ?1 OR due_at > ?1 + CASE attempts WHEN 0 THEN ?3 ELSE ?2 END)
-    AND (owner IS NULL OR leased_until <= ?1 OR leased_at > ?1)
+    AND (owner IS NULL OR leased_until <= ?1 OR leased_at > ?1 + 60000000)
     AND NOT EXISTS (SELECT 1 FROM outbox AS earlier WHERE earlier.episode = outbox.episode
                     AND earlier.channel = outbox.channel AND earlier.id < outbox.id AND earlier.state = 'waiting')";
