@@ -23,10 +23,7 @@ pub(super) fn announce(life: &mut Life<'_>, scene: &Scene<'_>, decision: &mut De
         facts: &facts,
         scene,
         ack,
-        kept_back: suppress::keeps_back(&facts, scene, scene.now).filter(|k| {
-            !(crate::alert::mutant(5) && matches!(k.reason, Reason::Silenced { .. })
-                || crate::alert::mutant(6) && matches!(k.reason, Reason::Inhibited { .. }))
-        }),
+        kept_back: suppress::keeps_back(&facts, scene, scene.now),
         told: scene.book.told.get(&life.alert.fingerprint),
         to: route::destinations(&facts, life.meta, scene.config),
         evaluation: decision.book.rules.get(&life.alert.rule).map_or(0, |health| health.evaluations),
@@ -68,7 +65,7 @@ fn note(life: &mut Life<'_>, leads_nowhere: bool, decision: &mut Decision) {
 
 /// Keeps in the alert what the next tick has to know, touching it only where that is something else than before.
 fn keep(alert: &mut Arc<Alert>, chosen: &Chosen<'_>, suppressed_by: Option<String>, ack: Option<&Ack>) {
-    if crate::alert::mutant(9) || alert.suppressed_by != suppressed_by {
+    if alert.suppressed_by != suppressed_by {
         Arc::make_mut(alert).suppressed_by = suppressed_by;
     }
     if chosen.escalated.is_some() && alert.escalated != chosen.escalated {
@@ -82,7 +79,7 @@ fn keep(alert: &mut Arc<Alert>, chosen: &Chosen<'_>, suppressed_by: Option<Strin
 
 /// Writes a choice down when it is another than before, or when something is sent.
 fn record(alert: &mut Arc<Alert>, decision: &mut Decision, channel: &str, sent: bool, reason: Reason) {
-    if !crate::alert::mutant(8) && !sent && alert.choices.get(channel).is_some_and(|(was_sent, was)| !was_sent && *was == reason) {
+    if !sent && alert.choices.get(channel).is_some_and(|(was_sent, was)| !was_sent && *was == reason) {
         return;
     }
     Arc::make_mut(alert).choices.insert(channel.to_string(), (sent, reason.clone()));
@@ -141,7 +138,7 @@ impl<'a> Desk<'a, '_> {
         }
         self.escalate(&mut chosen);
         self.acknowledge(&mut chosen);
-        if self.facts.alert.state == State::Firing || self.flaps() && !crate::alert::mutant(20) {
+        if self.facts.alert.state == State::Firing || self.flaps() {
             self.to.list.iter().for_each(|to| chosen.add(to.channel, || self.about(to)));
         }
         chosen
@@ -160,16 +157,14 @@ impl<'a> Desk<'a, '_> {
     /// The end goes to who was told of the beginning, whatever routes, windows and silences say by now.
     fn end(&self, chosen: &mut Chosen<'a>) {
         let destinations = self.to.list.iter().map(|to| to.channel);
-        for channel in
-            self.told().map(|(channel, _)| channel).chain(destinations).filter(|_| !(crate::alert::mutant(2) && self.kept_back.is_some()))
-        {
+        for channel in self.told().map(|(channel, _)| channel).chain(destinations) {
             chosen.add(channel, || self.question(channel, None).resolved());
         }
     }
 
     /// Tells of an acknowledgement once, whatever keeps other notices back: whoever holds an incident open wants to know.
     fn acknowledge(&self, chosen: &mut Chosen<'a>) {
-        let Some(ack) = self.ack.filter(|ack| crate::alert::mutant(22) || self.facts.alert.ack_told != Some(ack.at)) else { return };
+        let Some(ack) = self.ack.filter(|ack| self.facts.alert.ack_told != Some(ack.at)) else { return };
         for (channel, _) in self.told() {
             chosen.tells_of_ack = true;
             chosen.add(channel, || (Some(NoticeKind::Acknowledged), Reason::Acknowledged { who: ack.who.clone() }));
@@ -181,7 +176,7 @@ impl<'a> Desk<'a, '_> {
             return;
         }
         let told_at = self.told().filter_map(|(_, told)| told.delivered_at).min();
-        let paused = !crate::alert::mutant(4) && self.kept_back.is_some() || self.flaps() || self.facts.alert.state != State::Firing;
+        let paused = self.kept_back.is_some() || self.flaps() || self.facts.alert.state != State::Firing;
         let next = escalate::next(self.facts, self.scene.config, told_at, paused, self.ack.is_some(), self.scene.now);
         let Some(next) = next.filter(|next| next.escalated != Escalated::default()) else { return };
         chosen.escalated = Some(next.escalated);
@@ -201,7 +196,7 @@ impl<'a> Desk<'a, '_> {
             return Some(Reason::OutOfReach { action: self.facts.alert.labels.get("action").unwrap_or_default().to_string() });
         }
         let at_least = self.scene.config.channels.get(channel)?.severity_at_least?;
-        (self.facts.alert.severity < at_least && !crate::alert::mutant(12)).then_some(Reason::TooMild { at_least })
+        (self.facts.alert.severity < at_least).then_some(Reason::TooMild { at_least })
     }
 
     fn question(&self, channel: &str, repeat_s: Option<u64>) -> dedup::Question<'_> {

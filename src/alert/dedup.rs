@@ -27,22 +27,17 @@ pub(super) struct Question<'a> {
 impl Question<'_> {
     /// For an alert that fires and is not suppressed.
     pub fn firing(&self) -> Choice {
-        let Some(told) = self.told else {
-            if crate::alert::mutant(19) && self.alert.fired_at != Some(self.now) {
-                return (None, Reason::OnItsWay);
-            }
-            return (Some(NoticeKind::Firing), Reason::FirstOfEpisode);
-        };
-        if self.alert.severity > told.severity && !crate::alert::mutant(21) {
+        let Some(told) = self.told else { return (Some(NoticeKind::Firing), Reason::FirstOfEpisode) };
+        if self.alert.severity > told.severity {
             return (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity });
         }
-        if self.alert.flap.settled.is_some_and(|(from, to)| from <= told.queued_at && (crate::alert::mutant(13) || told.queued_at < to)) {
+        if self.alert.flap.settled.is_some_and(|(from, to)| from <= told.queued_at && told.queued_at < to) {
             return (Some(NoticeKind::Settled), Reason::Settled);
         }
         if self.tell_lowered && self.alert.severity < told.severity {
             return (Some(NoticeKind::Lowered), Reason::Lowered { from: told.severity });
         }
-        if let Some(ack) = self.ack.filter(|_| !crate::alert::mutant(3)) {
+        if let Some(ack) = self.ack {
             return (None, Reason::Acked { who: ack.who.clone(), until: ack.until });
         }
         self.repeat(told)
@@ -58,7 +53,7 @@ impl Question<'_> {
         // queued, no clock can silence for more than one window; if even that is to come, the clock is proven wrong.
         let anchor = [delivered_at, told.queued_at].into_iter().find(|at| *at <= self.now);
         let Some(anchor) = anchor else { return (Some(NoticeKind::Repeat), over) };
-        match anchor.checked_add_signed(if crate::alert::mutant(16) { window - TimeDelta::seconds(60) } else { window }) {
+        match anchor.checked_add_signed(window) {
             Some(until) if until <= self.now => (Some(NoticeKind::Repeat), over),
             Some(until) => (None, Reason::Deduplicated { until }),
             None => (None, Reason::NoRepeat),
@@ -70,9 +65,7 @@ impl Question<'_> {
         match self.told {
             Some(told) if self.alert.severity > told.severity => (Some(NoticeKind::Raised), Reason::SeverityRose { from: told.severity }),
             // Whatever it was told while it flaps came after the word that it does.
-            Some(told)
-                if told.kind == NoticeKind::Flapping || !crate::alert::mutant(1) && self.alert.flap.since <= Some(told.queued_at) =>
-            {
+            Some(told) if told.kind == NoticeKind::Flapping || self.alert.flap.since <= Some(told.queued_at) => {
                 (None, Reason::Flapping { percent })
             }
             _ => (Some(NoticeKind::Flapping), Reason::Flapping { percent }),
@@ -82,7 +75,7 @@ impl Question<'_> {
     /// For an alert that is over: a channel hears of the end if it was told of the firing, even if that is on its way.
     pub fn resolved(&self) -> Choice {
         match self.told {
-            Some(_) if !crate::alert::mutant(18) && !self.policy.resolved && !self.policy.stateful => (None, Reason::EndsNotTold),
+            Some(_) if !self.policy.resolved && !self.policy.stateful => (None, Reason::EndsNotTold),
             Some(_) => (Some(NoticeKind::Resolved), Reason::ToldOfFiring),
             None => (None, Reason::NeverTold),
         }

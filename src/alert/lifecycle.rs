@@ -79,9 +79,7 @@ pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Arc<Alert>]) -> Vec<Lif
     };
     let mut lives: Vec<Life<'a>> = alerts.iter().map(step).collect();
     let mut new: Vec<(&Finding, usize)> = findings.into_values().collect();
-    if !crate::alert::mutant(14) {
-        new.sort_by(|(a, _), (b, _)| a.subject.cmp(&b.subject));
-    }
+    new.sort_by(|(a, _), (b, _)| a.subject.cmp(&b.subject));
     lives.extend(new.into_iter().map(|(finding, count)| turn.seen(None, finding, count)));
     lives
 }
@@ -178,7 +176,7 @@ impl<'a> Turn<'a> {
         let mut after = before.clone();
         let left = (before.state == State::Firing).then_some(Coming::Went);
         self.settle_flap(&mut after, left);
-        let flaps = after.flap.since.is_some() && !crate::alert::mutant(7);
+        let flaps = after.flap.since.is_some();
         let alert = Arc::make_mut(&mut after);
         alert.held = None;
         let away_since = match before.recovering_at {

@@ -42,11 +42,6 @@ pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
 pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes};
 pub use route::{Taken, routes_of};
 
-#[allow(clippy::disallowed_methods, reason = "x")]
-pub(crate) fn mutant(n: u32) -> bool {
-    static M: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    *M.get_or_init(|| std::env::var("PGS_MUT").ok().and_then(|t| t.parse().ok()).unwrap_or(0)) == n
-}
 /// A rule's outcome and its alerts in the book; without an outcome the rule is gone.
 type Affairs<'a> = (Option<&'a RuleOutcome>, Vec<&'a Arc<Alert>>);
 
@@ -161,7 +156,7 @@ fn end_silences(over: &[Arc<Alert>], scene: &Scene<'_>, decision: &mut Decision)
     for silence in scene.book.silences.iter().filter(|silence| silence.expire_on_resolve && silence.is_active(scene.now)) {
         let matches = |alert: &Arc<Alert>| Facts { alert, meta: None, target }.match_all(&silence.matchers);
         let fired = |alert: &&Arc<Alert>| alert.state == State::Resolved && matches(alert);
-        if over.iter().any(|alert| fired(&alert)) && (mutant(11) || !decision.book.alerts.values().any(matches)) {
+        if over.iter().any(|alert| fired(&alert)) && !decision.book.alerts.values().any(matches) {
             decision.ended_silences.push((silence.id.clone(), Reason::LastOfSilence));
         }
     }
