@@ -171,6 +171,18 @@ fn rooms_import_only_whom_they_may() {
     none(complaints);
 }
 
+/// What decides must replay: no environment, no clock, no file, not even behind a lint that was switched off.
+#[test]
+fn pure_rooms_read_nothing_but_what_they_are_given() {
+    let mut complaints = Vec::new();
+    for (file, text) in files("src", "rs").into_iter().filter(|(file, _)| ["alert", "model"].contains(&room(file).as_str())) {
+        let code = code(&text);
+        let doors = ["std::env", "std::fs", "std::net", "SystemTime", "Instant", "OnceLock", "thread_local", "disallowed_methods"];
+        complaints.extend(doors.iter().filter(|door| code.contains(**door)).map(|door| format!("{}: `{door}`", file.display())));
+    }
+    none(complaints);
+}
+
 #[test]
 fn every_folder_of_one_thing_a_file_equals_its_list() {
     let mut complaints = Vec::new();
