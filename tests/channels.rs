@@ -1,7 +1,8 @@
 //! Channels against receivers that fail in every way: channel x fault -> what becomes of the message.
 //!
 //! A new channel over HTTP is one line in `CHANNELS`; a new fault is one line in `faults`. Below the matrix: receivers that
-//! enforce what a service has published, and a real Alertmanager.
+//! enforce what a service has published, and a real Alertmanager. Long, because the matrix, the receivers behind it and what
+//! they enforce are read together.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/alertmanager.rs"]

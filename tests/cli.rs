@@ -1,4 +1,5 @@
 //! The binary as a whole, as a shell sees it: what it prints, where, and how it ends. No server is needed.
+//! Long, because it is one list of whole-command examples.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::Write;

@@ -3,7 +3,8 @@
 //!
 //! A test starts this binary again as a child that does one thing again and again on the same folder, and says before and
 //! after each time how far it is. The test kills it (SIGKILL) at moments spread over that thing, starts the next one, and in
-//! the end looks at what is left. `cargo test --test crash -- --nocapture` prints the matrix.
+//! the end looks at what is left. `cargo test --test crash -- --nocapture` prints the matrix. Long, because each deed of the
+//! child stands beside what must be left of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
