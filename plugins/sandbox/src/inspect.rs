@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
+use crate::section::is_whole;
 use crate::words::one_line;
 
 /// Package of the contract.
@@ -92,7 +93,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refused> {
     let mut found = Inspection { form: Form::Module, bytes: bytes.len(), hash, imports: Vec::new(), exports: Vec::new() };
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(not_wasm)? {
+        let payload = payload.map_err(not_wasm)?;
+        is_whole(&payload, bytes).map_err(Refused::NotWasm)?;
+        match payload {
             Payload::Version { encoding: Encoding::Component, .. } if depth == 0 => found.form = Form::Component,
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),

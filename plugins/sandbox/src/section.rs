@@ -59,6 +59,7 @@ fn each(bytes: &[u8], mut see: impl FnMut(&str, &[u8], (usize, usize))) -> Resul
     let (mut depth, mut before) = (0_usize, 0_usize);
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| one_line(&error.to_string()))?;
+        is_whole(&payload, bytes)?;
         let end = match &payload {
             Payload::Version { range, .. } => range.end,
             Payload::CustomSection(section) => section.range().end,
@@ -75,6 +76,19 @@ fn each(bytes: &[u8], mut see: impl FnMut(&str, &[u8], (usize, usize))) -> Resul
         before = before.max(end);
     }
     Ok(())
+}
+
+/// Whether what is nested ends within the file. The parser takes a file for whole that was cut off between two sections of
+/// a nested component; anything put behind it would become part of that component.
+pub(crate) fn is_whole(payload: &Payload<'_>, bytes: &[u8]) -> Result<(), String> {
+    match payload {
+        Payload::ModuleSection { unchecked_range: range, .. } | Payload::ComponentSection { unchecked_range: range, .. }
+            if range.end > bytes.len() =>
+        {
+            Err(format!("it was cut off: a part of it would end at byte {}, and it has {}", range.end, bytes.len()))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +108,16 @@ mod tests {
         let again = with_sections(&packed, &files[..1]).unwrap();
         assert_eq!(sections(&again).unwrap(), files[..1], "packing again replaces");
         assert!(sections(b"\0asm").is_err());
+    }
+    #[test]
+    fn a_file_cut_off_between_two_nested_sections_is_refused() {
+        let inner = "(type (func)) (import \"a\" (func (type 0))) (type (func))";
+        let whole = wat::parse_str(format!("(component (component {inner}))")).unwrap();
+        let name = whole.iter().rposition(|byte| *byte == b'a').unwrap();
+        for bytes in (name..whole.len()).filter_map(|end| whole.get(..end)) {
+            assert!(sections(bytes).is_err(), "{} of {} bytes", bytes.len(), whole.len());
+            assert!(crate::inspect(bytes).is_err(), "{} of {} bytes", bytes.len(), whole.len());
+        }
+        assert!(sections(&whole).is_ok());
     }
 }
