@@ -95,7 +95,7 @@ impl Desk {
             base_version: book.version,
         };
         self.store.commit(&commit).unwrap();
-        let queued = decision.notices.len();
+        let queued = decision.tellings.len();
         drop((book, decision));
         let done = ProcessTime::now();
         Tick { spent: [read.duration_since(start), decided.duration_since(read), done.duration_since(decided)], queued }

@@ -296,9 +296,9 @@ fn commit(store: &SharedStore, first: usize, alerts: usize) {
     let mut store = store.lock();
     store.acquire_lease("bench", "bench", now, 600).unwrap();
     let book = store.book("bench").unwrap();
-    let decision = alert::decide(&book, &outcomes, &config, now);
-    assert_eq!(decision.notices.iter().filter(|notice| notice.kind == NoticeKind::Firing).count(), alerts);
-    let decision = Decision { notices: decision.notices.into_iter().filter(|n| n.kind == NoticeKind::Firing).collect(), ..decision };
+    let mut decision = alert::decide(&book, &outcomes, &config, now);
+    decision.tellings.retain(|telling| telling.kind() == NoticeKind::Firing);
+    assert_eq!(decision.tellings.len(), alerts);
     let server = Some(Server::default());
     let snapshot = Snapshot { form: Snapshot::FORM, target, taken_at: now, server, frames: BTreeMap::new(), cost: Cost::default() };
     let (target, owner, base_version) = ("bench", "bench", book.version);

@@ -333,10 +333,10 @@ impl Past<'_> {
 
     /// Whoever heard of the beginning hears of the end, whatever else holds.
     fn owes_no_end(&self, decision: &Decision) {
-        for over in decision.transitions.iter().filter(|step| step.to == State::Resolved) {
+        for over in decision.transitions().filter(|step| step.to == State::Resolved) {
             for channel in CHANNELS.iter().filter(|channel| **channel != "journal") {
                 let heard = self.heard(&over.episode, channel).count() > 0;
-                let ends = decision.notices.iter().filter(|n| n.episode == over.episode && n.channel == *channel).count();
+                let ends = decision.notices().filter(|n| n.episode == over.episode && n.channel == *channel).count();
                 assert_eq!(ends, usize::from(heard), "{channel} at {}s", self.at);
             }
         }
@@ -344,7 +344,7 @@ impl Past<'_> {
 
     /// What flaps is one episode: it does not end while seven of its last twenty steps are changes, which are 28 % at least.
     fn keeps_episodes_open(&self, decision: &Decision) {
-        for over in decision.transitions.iter().filter(|step| step.to == State::Resolved) {
+        for over in decision.transitions().filter(|step| step.to == State::Resolved) {
             let Some(flap) = self.book.alerts.get(&over.fingerprint).map(|alert| &alert.flap).filter(|flap| flap.since.is_some()) else {
                 continue;
             };
@@ -359,7 +359,7 @@ impl Past<'_> {
         for alert in decision.book.alerts.values() {
             let Some(since) = alert.flap.since.filter(|_| !self.kept_back(alert, &decision.book.alerts, now)) else { continue };
             for channel in ["journal", "mail"] {
-                let told = decision.notices.iter().any(|notice| notice.episode == alert.episode && notice.channel == channel);
+                let told = decision.notices().any(|notice| notice.episode == alert.episode && notice.channel == channel);
                 let heard = self.heard(&alert.episode, channel).any(|row| row.notice.at >= since);
                 assert!(told || heard, "{channel} does not know that {} flaps at {}s", alert.summary, self.at);
             }
@@ -375,7 +375,7 @@ impl Past<'_> {
                 if kept_back || (channel == "pager" && alert.severity < Severity::Critical) {
                     continue;
                 }
-                let now = decision.notices.iter().find(|n| n.episode == alert.episode && n.channel == channel).map(|n| n.severity);
+                let now = decision.notices().find(|n| n.episode == alert.episode && n.channel == channel).map(|n| n.severity);
                 let before = self.heard(&alert.episode, channel).map(|row| row.notice.severity).next_back();
                 assert!(now.or(before) >= Some(alert.severity), "{channel} does not know of {} at {}s", alert.summary, self.at);
             }
@@ -406,7 +406,7 @@ impl Past<'_> {
     /// An acknowledgement ends for one of its reasons and never without.
     fn keeps_acks(&self, decision: &Decision, now: DateTime<Utc>) {
         for (fingerprint, ack) in &self.book.acks {
-            let moved = decision.transitions.iter().any(|step| step.fingerprint == *fingerprint);
+            let moved = decision.transitions().any(|step| step.fingerprint == *fingerprint);
             let holds = decision.book.alerts.get(fingerprint).is_some_and(|alert| {
                 let changed = moved || alert.severity != ack.severity;
                 alert.episode == ack.episode
@@ -423,7 +423,7 @@ impl Past<'_> {
     fn keeps_silences(&self, decision: &Decision, now: DateTime<Utc>) {
         for silence in self.book.silences.iter().filter(|silence| silence.is_active(now)) {
             let about = |subject: &Labels| silence.matchers.to_string() == format!("table={}", subject.get("table").unwrap_or_default());
-            let over = decision.transitions.iter().any(|step| step.to == State::Resolved && about(&step.subject));
+            let over = decision.transitions().any(|step| step.to == State::Resolved && about(&step.subject));
             let left = decision.book.alerts.values().any(|alert| about(&alert.subject));
             let ends = silence.expire_on_resolve && over && !left;
             assert_eq!(decision.ended_silences.iter().any(|(id, _)| *id == silence.id), ends, "{} at {}s", silence.id, self.at);
@@ -434,7 +434,7 @@ impl Past<'_> {
     fn writes_down_what_is_new(&self, decision: &Decision) {
         let sent: Vec<_> =
             decision.records.iter().filter(|record| record.sent).map(|r| (r.fingerprint.clone(), r.channel.clone())).collect();
-        let told: Vec<_> = decision.notices.iter().map(|n| (n.fingerprint.clone(), Some(n.channel.clone()))).collect();
+        let told: Vec<_> = decision.notices().map(|n| (n.fingerprint.clone(), Some(n.channel.clone()))).collect();
         let sorted = |mut all: Vec<(Fingerprint, Option<String>)>| {
             all.sort();
             all
@@ -448,10 +448,10 @@ impl Past<'_> {
 
     /// Takes over what was decided, and what became of the notices.
     fn goes_on(&mut self, decision: Decision, turn: &Turn, now: DateTime<Utc>) {
+        self.outbox.extend(decision.notices().map(|notice| Row { notice, delivered_at: None, dead: false }));
         for record in decision.records {
             self.records.insert((record.fingerprint.clone(), record.channel.clone()), record);
         }
-        self.outbox.extend(decision.notices.into_iter().map(|notice| Row { notice, delivered_at: None, dead: false }));
         for row in self.outbox.iter_mut().filter(|row| row.delivered_at.is_none() && !row.dead) {
             let fate = CHANNELS.iter().position(|channel| *channel == row.notice.channel).map(|at| turn.fates[at]);
             match fate.unwrap() {
@@ -498,9 +498,9 @@ impl Past<'_> {
         assert_eq!(json(&decision), json(&turned(&self.book, &outcomes, &self.config, now)), "order decides nothing");
         assert_eq!(json(&decision), json(&replayed(&self.book, &outcomes, &self.config, now)), "a tick file replays");
 
-        let told: BTreeSet<_> = decision.notices.iter().map(|notice| (&notice.fingerprint, &notice.channel)).collect();
-        assert_eq!(told.len(), decision.notices.len(), "one notice for each alert and channel");
-        decision.notices.iter().for_each(|notice| self.allows(&decision, notice, now));
+        let told: BTreeSet<_> = decision.notices().map(|notice| (notice.fingerprint, notice.channel)).collect();
+        assert_eq!(told.len(), decision.tellings.len(), "one notice for each alert and channel");
+        decision.notices().for_each(|notice| self.allows(&decision, &notice, now));
         self.owes_no_end(&decision);
         self.keeps_episodes_open(&decision);
         self.tells_of_flapping(&decision, now);

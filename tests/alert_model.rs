@@ -448,7 +448,7 @@ fn check(every: i64, setup: &Setup, turns: &[Turn]) {
         );
         assert_eq!(json(&decision), json(&replayed(&book, &outcomes, &config, time(at))), "a tick file replays");
 
-        outbox.extend(decision.notices.iter().map(|notice| Row { notice: notice.clone(), delivered_at: None }));
+        outbox.extend(decision.notices().map(|notice| Row { notice: notice.clone(), delivered_at: None }));
         for (channel, fate) in turn.fates.into_iter().enumerate() {
             let waiting = |row: &Row| row.notice.channel == CHANNELS[channel] && row.delivered_at.is_none();
             match fate {
@@ -465,7 +465,7 @@ fn check(every: i64, setup: &Setup, turns: &[Turn]) {
 }
 
 fn steps_of(decision: &Decision) -> Vec<Step> {
-    let steps = decision.transitions.iter().map(|t| (t.rule.clone(), subject_of(&t.rule, &t.subject), t.from.as_str(), t.to.as_str()));
+    let steps = decision.transitions().map(|t| (t.rule.clone(), subject_of(&t.rule, &t.subject), t.from.as_str(), t.to.as_str()));
     let mut steps: Vec<Step> = steps.collect();
     steps.sort();
     steps
@@ -473,7 +473,7 @@ fn steps_of(decision: &Decision) -> Vec<Step> {
 
 fn notices_of(decision: &Decision) -> Vec<Told> {
     let channel = |name: &str| CHANNELS.iter().position(|channel| *channel == name).unwrap();
-    let told = decision.notices.iter().map(|n| {
+    let told = decision.notices().map(|n| {
         (n.rule.clone(), subject_of(&n.rule, &n.subject), channel(&n.channel), n.kind.as_str(), n.severity, n.began_during.is_some())
     });
     let mut told: Vec<Told> = told.collect();
@@ -510,8 +510,8 @@ fn holds(before: &Book, decision: &Decision, turn: &Turn, setup: &Setup) {
 /// In each episode a channel hears of the firing once and first, and of the end at most once and last.
 fn channels_hear_beginnings_before_ends(outbox: &[Row], decision: &Decision) {
     let mut keys = std::collections::BTreeSet::new();
-    for notice in &decision.notices {
-        assert!(keys.insert(&notice.key), "two notices with one key");
+    for notice in decision.notices() {
+        assert!(keys.insert(notice.key.clone()), "two notices with one key");
         assert!(outbox.iter().all(|row| row.notice.key != notice.key), "a key is used again");
         let heard = outbox.iter().filter(|row| row.notice.episode == notice.episode && row.notice.channel == notice.channel);
         let heard: Vec<NoticeKind> = heard.map(|row| row.notice.kind).collect();
@@ -521,7 +521,7 @@ fn channels_hear_beginnings_before_ends(outbox: &[Row], decision: &Decision) {
 }
 
 fn no_repeat_within_its_window(outbox: &[Row], decision: &Decision, config: &DecideConfig) {
-    for notice in decision.notices.iter().filter(|notice| notice.kind == NoticeKind::Repeat) {
+    for notice in decision.notices().filter(|notice| notice.kind == NoticeKind::Repeat) {
         let last = outbox.iter().rfind(|row| row.notice.episode == notice.episode && row.notice.channel == notice.channel).unwrap();
         let route = config.route.routes.iter().find(|route| route.channels[0] == notice.channel).unwrap();
         let window = TimeDelta::seconds(route.repeat_s.unwrap() as i64);
@@ -546,7 +546,7 @@ fn records_answer_for_every_channel(before: &Book, decision: &Decision) {
         let target = fingerprint(&alert.rule, &alert.target, &alert.subject);
         assert_eq!(target, alert.fingerprint);
     }
-    assert_eq!(decision.records.iter().filter(|r| r.sent).count(), decision.notices.len());
+    assert_eq!(decision.records.iter().filter(|r| r.sent).count(), decision.tellings.len());
 }
 
 fn shuffled(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfig, now: DateTime<Utc>) -> Decision {

@@ -104,7 +104,12 @@ fn commit(store: &mut Store, notices: Vec<Notice>, living: Option<Alert>) {
             .unwrap();
     let changed = living.iter().map(|alert| alert.fingerprint.clone()).collect();
     let alerts = living.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect();
-    let decision = Decision { book: Book { alerts, ..Book::default() }, changed, notices, ..Decision::default() };
+    let decision = Decision {
+        book: Book { alerts, ..Book::default() },
+        changed,
+        tellings: notices.into_iter().map(Into::into).collect(),
+        ..Decision::default()
+    };
     let (target, owner, outcomes) = ("shop", "me", &[]);
     store.commit(&TickCommit { target, owner, now, snapshot: &snapshot, outcomes, decision: &decision, base_version }).unwrap();
 }

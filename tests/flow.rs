@@ -130,7 +130,7 @@ impl World {
                 .filter(|o| !matches!(o.outcome, Outcome::Ok(_)))
                 .map(|o| format!("{}: {}", o.outcome.word(), o.outcome.reason())),
         );
-        lines.extend(decision.transitions.iter().map(|t| format!("{} -> {}: {}", t.from, t.to, t.reason)));
+        lines.extend(decision.transitions().map(|t| format!("{} -> {}: {}", t.from, t.to, t.reason)));
         lines.extend(decision.records.iter().filter(|r| !r.sent).map(|r| format!("not told: {}", r.reason)));
         lines.extend(self.memory.0.lock().unwrap().drain(..).map(|told| format!("told {told}")));
         let head = format!("{:>6}", pgsteward_helpers::span(second as f64));

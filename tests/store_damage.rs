@@ -57,7 +57,7 @@ fn tick(store: &mut Store, tick: i64, pad: usize) -> Result<(), StoreError> {
     let decision = Decision {
         changed: alerts.iter().map(|alert| alert.fingerprint.clone()).collect(),
         book: Book { alerts: alerts.into_iter().map(|alert| (alert.fingerprint.clone(), Arc::new(alert))).collect(), ..Book::default() },
-        notices,
+        tellings: notices.into_iter().map(Into::into).collect(),
         ..Decision::default()
     };
     let snapshot = Snapshot {

@@ -54,10 +54,12 @@ mod tests {
     fn it_is_told_once_and_stops_repeats() {
         let mut world = acked(AckMode::UntilResolved, None);
         let told = world.tick_delivered(at(Severity::Warning));
-        assert_eq!((told.notices.len(), told.notices[0].kind), (1, NoticeKind::Acknowledged));
-        assert_eq!(told.notices[0].acked.as_deref(), Some("ann: on it"));
-        let kinds: Vec<NoticeKind> =
-            (0..200).flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices).map(|notice| notice.kind).collect();
+        assert_eq!((told.tellings.len(), told.notices().next().unwrap().kind), (1, NoticeKind::Acknowledged));
+        assert_eq!(told.notices().next().unwrap().acked.as_deref(), Some("ann: on it"));
+        let kinds: Vec<NoticeKind> = (0..200)
+            .flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices().collect::<Vec<_>>())
+            .map(|notice| notice.kind)
+            .collect();
         assert_eq!(kinds, [], "hours go by without a repeat");
         assert!(world.standing().contains("mail: - (acknowledged by ann)"), "{}", world.standing());
     }
@@ -66,8 +68,10 @@ mod tests {
     fn who_hears_of_the_alert_later_hears_of_the_acknowledgement_too() {
         let mut world = acked(AckMode::UntilResolved, None);
         world.book.told = Default::default();
-        let kinds: Vec<NoticeKind> =
-            (0..5).flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices).map(|notice| notice.kind).collect();
+        let kinds: Vec<NoticeKind> = (0..5)
+            .flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices().collect::<Vec<_>>())
+            .map(|notice| notice.kind)
+            .collect();
         assert_eq!(kinds, [NoticeKind::Firing, NoticeKind::Acknowledged]);
     }
 
@@ -76,15 +80,17 @@ mod tests {
         let mut world = acked(AckMode::UntilResolved, None);
         world.config.tell_lowered = true;
         let kinds: Vec<NoticeKind> =
-            (0..5).flat_map(|_| world.tick_delivered(at(Severity::Info)).notices).map(|notice| notice.kind).collect();
+            (0..5).flat_map(|_| world.tick_delivered(at(Severity::Info)).notices().collect::<Vec<_>>()).map(|notice| notice.kind).collect();
         assert_eq!(kinds, [NoticeKind::Acknowledged], "its message shows the new severity");
     }
 
     #[test]
     fn it_runs_out_and_repeats_go_on() {
         let mut world = acked(AckMode::UntilResolved, Some(90));
-        let kinds: Vec<NoticeKind> =
-            (0..92).flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices).map(|notice| notice.kind).collect();
+        let kinds: Vec<NoticeKind> = (0..92)
+            .flat_map(|_| world.tick_delivered(at(Severity::Warning)).notices().collect::<Vec<_>>())
+            .map(|notice| notice.kind)
+            .collect();
         assert_eq!(kinds, [NoticeKind::Acknowledged, NoticeKind::Repeat]);
         assert!(world.book.acks.is_empty());
     }
@@ -95,7 +101,7 @@ mod tests {
         world.tick_delivered(at(Severity::Warning));
         let risen = world.tick_delivered(at(Severity::Critical));
         assert_eq!(risen.ended_acks.len(), 1);
-        assert_eq!((risen.notices.len(), risen.notices[0].kind), (1, NoticeKind::Raised));
+        assert_eq!((risen.tellings.len(), risen.notices().next().unwrap().kind), (1, NoticeKind::Raised));
     }
 
     #[test]
@@ -113,7 +119,7 @@ mod tests {
         world.rule.keep_firing_for_s = 0;
         world.tick_delivered(at(Severity::Warning));
         let over = world.tick_delivered(seen(&[]));
-        assert_eq!((over.notices[0].kind, over.ended_acks.len()), (NoticeKind::Resolved, 1));
+        assert_eq!((over.notices().next().unwrap().kind, over.ended_acks.len()), (NoticeKind::Resolved, 1));
         assert!(over.book.acks.is_empty());
     }
 }

@@ -4,12 +4,17 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::facts::Facts;
+use super::fingerprint::notice_key;
 use super::lifecycle::Life;
 use super::route::{self, Destination, Destinations};
 use super::suppress::{self, Scene, Suppression};
-use super::{ack, dedup, escalate, flap, notice};
-use crate::model::{Ack, Alert, ChannelPolicy, Decision, DecisionRecord, Escalated, Few, NoticeKind, Reason, State, Told};
+use super::{ack, dedup, escalate, flap};
+use crate::model::{
+    About, Ack, Alert, Aside, ChannelPolicy, Decision, DecisionRecord, Escalated, Few, NoticeKind, Reason, State, Telling, Told,
+};
 
 /// Adds the notices and records of one alert to the decision, and notes in the alert what was chosen.
 pub(super) fn announce(life: &mut Life<'_>, scene: &Scene<'_>, decision: &mut Decision) {
@@ -28,15 +33,17 @@ pub(super) fn announce(life: &mut Life<'_>, scene: &Scene<'_>, decision: &mut De
         to: route::destinations(&facts, life.meta, scene.config),
         evaluation: decision.book.rules.get(&life.alert.rule).map_or(0, |health| health.evaluations),
     };
-    let chosen = desk.choose();
-    desk.tell(&chosen, decision);
+    let mut chosen = desk.choose();
+    desk.complete(&mut chosen);
     let suppressed_by = desk.suppressed_by();
     let leads_nowhere = desk.to.list.is_empty() && desk.told().next().is_none();
     note(life, leads_nowhere, decision);
     keep(&mut life.alert, &chosen, suppressed_by, ack);
-    for choice in chosen.all {
-        record(&mut life.alert, decision, choice.channel, choice.kind.is_some(), choice.reason);
+    for choice in &chosen.all {
+        record(&mut life.alert, decision, choice.channel, choice.kind.is_some(), &choice.reason);
     }
+    // Last of all, since what is told shares the alert, which must not change any more.
+    decision.tellings.extend(chosen.all.into_iter().filter_map(|choice| choice.telling(&life.alert, scene.now)));
 }
 
 /// The acknowledgement that holds; one that has ended is taken out of the book, with the reason.
@@ -57,7 +64,7 @@ fn note(life: &mut Life<'_>, leads_nowhere: bool, decision: &mut Decision) {
         note => note,
     };
     match note {
-        Some(reason) => record(&mut life.alert, decision, "", false, reason),
+        Some(reason) => record(&mut life.alert, decision, "", false, &reason),
         None if life.alert.choices.contains_key("") => drop(Arc::make_mut(&mut life.alert).choices.remove("")),
         None => {}
     }
@@ -78,13 +85,13 @@ fn keep(alert: &mut Arc<Alert>, chosen: &Chosen<'_>, suppressed_by: Option<Strin
 }
 
 /// Writes a choice down when it is another than before, or when something is sent.
-fn record(alert: &mut Arc<Alert>, decision: &mut Decision, channel: &str, sent: bool, reason: Reason) {
-    if !sent && alert.choices.get(channel).is_some_and(|(was_sent, was)| !was_sent && *was == reason) {
+fn record(alert: &mut Arc<Alert>, decision: &mut Decision, channel: &str, sent: bool, reason: &Reason) {
+    if !sent && alert.choices.get(channel).is_some_and(|(was_sent, was)| !was_sent && was == reason) {
         return;
     }
     Arc::make_mut(alert).choices.insert(channel.to_string(), (sent, reason.clone()));
     let channel = (!channel.is_empty()).then(|| channel.to_string());
-    decision.records.push(DecisionRecord { fingerprint: alert.fingerprint.clone(), channel, sent, reason });
+    decision.records.push(DecisionRecord { fingerprint: alert.fingerprint.clone(), channel, sent, reason: reason.clone() });
 }
 
 /// One choice about a channel.
@@ -93,6 +100,16 @@ struct Choice<'a> {
     /// What it is told, if anything.
     kind: Option<NoticeKind>,
     reason: Reason,
+    aside: Option<Box<Aside>>,
+}
+
+impl Choice<'_> {
+    fn telling(self, alert: &Arc<Alert>, now: DateTime<Utc>) -> Option<Telling> {
+        let kind = self.kind?;
+        let key = notice_key(&alert.episode, self.channel, kind, alert.severity, now);
+        let channel = self.channel.to_string();
+        Some(Telling::Of(About { alert: alert.clone(), key, channel, kind, reason: self.reason, aside: self.aside, at: now }))
+    }
 }
 
 /// All that was chosen about one alert.
@@ -111,7 +128,7 @@ impl<'a> Chosen<'a> {
     fn add(&mut self, channel: &'a str, choose: impl FnOnce() -> dedup::Choice) {
         if self.all.iter().all(|choice| choice.channel != channel) {
             let (kind, reason) = choose();
-            self.all.push(Choice { channel, kind, reason });
+            self.all.push(Choice { channel, kind, reason, aside: None });
         }
     }
 }
@@ -239,18 +256,17 @@ impl<'a> Desk<'a, '_> {
         by.or_else(|| self.flaps().then(|| "flapping".to_string()))
     }
 
-    fn tell(&self, chosen: &Chosen<'_>, decision: &mut Decision) {
-        for choice in &chosen.all {
+    /// Adds what belongs to that which is told.
+    fn complete(&self, chosen: &mut Chosen<'a>) {
+        for choice in &mut chosen.all {
             let Some(kind) = choice.kind else { continue };
-            let telling = notice::Telling {
-                channel: choice.channel,
-                kind,
-                reason: choice.reason.to_string(),
+            let aside = Aside {
                 began_during: if kind == NoticeKind::Firing { self.began_during() } else { None },
                 group: self.to.group(choice.channel, self.facts),
-                ack: self.ack,
+                acked: self.ack.map(|ack| if ack.note.is_empty() { ack.who.clone() } else { format!("{}: {}", ack.who, ack.note) }),
+                cluster: self.facts.target.cluster.clone(),
             };
-            decision.notices.push(notice::of(self.facts, telling, self.scene.now));
+            choice.aside = (aside != Aside::default()).then(|| Box::new(aside));
         }
     }
 

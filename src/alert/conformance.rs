@@ -41,11 +41,9 @@ fn run(cases: &[Case]) -> Vec<String> {
         let decision = world.tick_all(&outcomes);
         world.deliver(at);
         let who = |rule: &str, subject: &Labels| format!("{sample}: {rule} {subject}");
-        log.extend(decision.transitions.iter().map(|t| format!("{} {}", who(&t.rule, &t.subject), t.to)));
-        log.extend(
-            decision.notices.iter().map(|n| format!("{} told {} since {}", who(&n.rule, &n.subject), n.kind, sample_of(n.active_at))),
-        );
-        assert!(decision.notices.iter().all(|n| n.kind != NoticeKind::Raised));
+        log.extend(decision.transitions().map(|t| format!("{} {}", who(&t.rule, &t.subject), t.to)));
+        log.extend(decision.notices().map(|n| format!("{} told {} since {}", who(&n.rule, &n.subject), n.kind, sample_of(n.active_at))));
+        assert!(decision.notices().all(|n| n.kind != NoticeKind::Raised));
     }
     log
 }

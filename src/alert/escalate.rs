@@ -94,7 +94,7 @@ mod tests {
         let mut told = Vec::new();
         for _ in 0..ticks {
             let minute = (world.now - start()).num_minutes();
-            let notices = world.tick_delivered(seen(&["a"])).notices;
+            let notices = world.tick_delivered(seen(&["a"])).notices().collect::<Vec<_>>();
             told.extend(notices.iter().filter(|n| n.kind == NoticeKind::Escalated).map(|n| format!("{minute}: {}", n.channel)));
         }
         told
@@ -105,7 +105,7 @@ mod tests {
         let mut world = world(true);
         assert_eq!(escalated(&mut world, 120), ["16: lead", "31: boss"], "told one second after the first minute");
         let over = world.tick_delivered(seen(&[]));
-        let ends: Vec<&str> = over.notices.iter().map(|n| n.channel.as_str()).collect();
+        let ends: Vec<String> = over.notices().map(|n| n.channel).collect();
         assert_eq!(ends, ["boss", "lead", "mail"], "who was told of the firing is told of the end");
     }
 
@@ -117,7 +117,7 @@ mod tests {
         world.config.dedup_s = Some(2_700);
         escalated(&mut world, 2);
         world.now += TimeDelta::minutes(60);
-        let notices = world.tick_delivered(seen(&["a"])).notices;
+        let notices = world.tick_delivered(seen(&["a"])).notices().collect::<Vec<_>>();
         let told: Vec<(&str, NoticeKind)> = notices.iter().map(|n| (n.channel.as_str(), n.kind)).collect();
         assert_eq!(told, [("mail", NoticeKind::Escalated), ("lead", NoticeKind::Escalated)], "and no repeat beside it");
         assert_eq!(escalated(&mut world, 40), Vec::<String>::new(), "both steps are taken");

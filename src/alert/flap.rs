@@ -93,19 +93,20 @@ mod tests {
         let mut world = restless();
         let mut told: Vec<NoticeKind> = Vec::new();
         for n in 0..30 {
-            told.extend(world.tick_delivered(here(n)).notices.iter().map(|notice| notice.kind));
+            told.extend(world.tick_delivered(here(n)).notices().map(|notice| notice.kind));
         }
         let pairs = told.iter().filter(|kind| **kind == NoticeKind::Resolved).count();
         assert_eq!(told.iter().filter(|kind| **kind == NoticeKind::Flapping).count(), 1, "{told:?}");
         assert!(pairs < 6, "the first comings and goings are told, the others are not: {told:?}");
         told.clear();
         for _ in 0..25 {
-            told.extend(world.tick_delivered(seen(&["a"])).notices.iter().map(|notice| notice.kind));
+            told.extend(world.tick_delivered(seen(&["a"])).notices().map(|notice| notice.kind));
         }
         assert_eq!(told, [NoticeKind::Settled]);
         let mut world = restless();
         (0..30).for_each(|n| drop(world.tick_delivered(here(n))));
-        let ends: Vec<NoticeKind> = (0..25).flat_map(|_| world.tick_delivered(seen(&[])).notices).map(|notice| notice.kind).collect();
+        let ends: Vec<NoticeKind> =
+            (0..25).flat_map(|_| world.tick_delivered(seen(&[])).notices().collect::<Vec<_>>()).map(|notice| notice.kind).collect();
         assert_eq!(ends, [NoticeKind::Resolved], "the episode that was told of is ended, once");
         assert!(world.book.alerts.is_empty());
     }
@@ -114,7 +115,7 @@ mod tests {
     fn evaluations_that_say_nothing_are_no_steps() {
         let mut world = restless();
         (0..30).for_each(|n| drop(world.tick_delivered(here(n))));
-        let told: usize = (0..100).map(|_| world.tick_delivered(failed()).notices.iter().filter(|n| n.rule == "dead_rows").count()).sum();
+        let told: usize = (0..100).map(|_| world.tick_delivered(failed()).notices().filter(|n| n.rule == "dead_rows").count()).sum();
         assert_eq!(told, 0, "it flaps as before");
     }
 
@@ -136,11 +137,12 @@ mod tests {
         assert_eq!(world.book.alerts.values().next().unwrap().suppressed_by.as_deref(), Some("flapping"));
         let told: Vec<NoticeKind> = [critical(), seen(&[]), critical(), seen(&[]), critical()]
             .into_iter()
-            .flat_map(|outcome| world.tick_delivered(outcome).notices)
+            .flat_map(|outcome| world.tick_delivered(outcome).notices().collect::<Vec<_>>())
             .map(|notice| notice.kind)
             .collect();
         assert_eq!(told, [NoticeKind::Raised], "and not that it flaps once more");
-        let told: Vec<NoticeKind> = (0..25).flat_map(|_| world.tick_delivered(critical()).notices).map(|notice| notice.kind).collect();
+        let told: Vec<NoticeKind> =
+            (0..25).flat_map(|_| world.tick_delivered(critical()).notices().collect::<Vec<_>>()).map(|notice| notice.kind).collect();
         assert_eq!(told, [NoticeKind::Settled]);
     }
 
@@ -149,7 +151,7 @@ mod tests {
         let mut world = restless();
         let policy = ChannelPolicy { severity_at_least: Some(Severity::Critical), ..ChannelPolicy::default() };
         world.config.channels.insert("mail".into(), policy);
-        assert!((0..30).all(|n| world.tick_delivered(here(n)).notices.is_empty()));
+        assert!((0..30).all(|n| world.tick_delivered(here(n)).tellings.is_empty()));
     }
 
     #[test]

@@ -203,7 +203,7 @@ mod tests {
         world.tick(failed());
         let quiet = world.story((0..20).map(|_| skipped("not due")));
         assert!(quiet.iter().all(String::is_empty), "one failure and then nothing tried: {quiet:?}");
-        assert!(world.tick(failed()).notices.len() == 1);
+        assert!(world.tick(failed()).tellings.len() == 1);
         world.tick(skipped("disabled"));
         assert_eq!(world.book.alerts.values().map(|alert| alert.state).collect::<Vec<_>>(), [State::Firing], "still not judged");
     }
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(decision.book.rules["dead_rows"].unknown_since, None);
         let back = world.tick(seen(&["a"]));
         assert_eq!(back.book.alerts.len(), 1);
-        assert_eq!(back.transitions[0].to, State::Resolved);
+        assert_eq!(back.transitions().next().unwrap().to, State::Resolved);
     }
 
     #[test]

@@ -18,7 +18,6 @@ mod fingerprint;
 mod flap;
 mod health;
 mod lifecycle;
-mod notice;
 mod own;
 mod route;
 mod suppress;
@@ -31,7 +30,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::model::{Alert, Book, DecideConfig, Decision, Fingerprint, Flap, Labels, Reason, RuleMeta, RuleOutcome, State, Transition};
+use crate::model::{Alert, Behind, Book, DecideConfig, Decision, Fingerprint, Flap, Reason, RuleMeta, RuleOutcome, State, Step};
 use facts::Facts;
 use lifecycle::{Life, Turn};
 use suppress::{Scene, Sources, open_windows};
@@ -117,8 +116,9 @@ fn close(lives: Vec<Life<'_>>, book: &Book, config: &DecideConfig, now: DateTime
     let open = open_windows(config, now);
     let scene = Scene { config, book, sources: &sources, open: &open, now };
     let mut over: Vec<Arc<Alert>> = Vec::new();
+    let mut common = Common::default();
     for life in lives {
-        settle(life, &scene, &mut decision, &mut over);
+        settle(life, &scene, &mut common, &mut decision, &mut over);
     }
     decision.book.acks.retain(|fingerprint, _| decision.book.alerts.contains_key(fingerprint));
     end_silences(&over, &scene, &mut decision);
@@ -128,14 +128,13 @@ fn close(lives: Vec<Life<'_>>, book: &Book, config: &DecideConfig, now: DateTime
     decision
 }
 
-/// Writes down one alert: its step, its notices, and its place in the next book.
-fn settle(mut life: Life<'_>, scene: &Scene<'_>, decision: &mut Decision, over: &mut Vec<Arc<Alert>>) {
-    if let Some((from, reason)) = life.change.clone() {
-        let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
-        let labels = life.alert.flat_labels(scene.config.target.cluster.as_deref());
-        decision.transitions.push(Transition { rule_hash, labels, ..transition(&life.alert, from, reason, scene.now) });
-    }
+/// Writes down one alert: its notices, its step, and its place in the next book.
+fn settle(mut life: Life<'_>, scene: &Scene<'_>, common: &mut Common, decision: &mut Decision, over: &mut Vec<Arc<Alert>>) {
     announce::announce(&mut life, scene, decision);
+    if let Some((from, reason)) = life.change.take() {
+        let behind = common.behind(&life, scene.config.target.cluster.as_deref());
+        decision.steps.push(Step::Of { alert: life.alert.clone(), from, reason, behind, at: scene.now });
+    }
     let fingerprint = &life.alert.fingerprint;
     if matches!(life.alert.state, State::Inactive | State::Resolved) {
         decision.removed.push(fingerprint.clone());
@@ -147,6 +146,27 @@ fn settle(mut life: Life<'_>, scene: &Scene<'_>, decision: &mut Decision, over: 
     if !same {
         decision.changed.push(fingerprint.clone());
         decision.book.alerts.insert(fingerprint.clone(), life.alert);
+    }
+}
+
+/// What is behind the steps of alerts that are alike, made once and shared.
+#[derive(Default)]
+struct Common {
+    of: Option<Arc<Alert>>,
+    behind: Arc<Behind>,
+}
+
+impl Common {
+    fn behind(&mut self, life: &Life<'_>, cluster: Option<&str>) -> Arc<Behind> {
+        let alert = &life.alert;
+        let alike =
+            |of: &Arc<Alert>| (of.tier, &of.rule, &of.category, &of.labels) == (alert.tier, &alert.rule, &alert.category, &alert.labels);
+        if !self.of.as_ref().is_some_and(alike) {
+            let rule_hash = life.meta.map_or_else(String::new, |meta| meta.hash.clone());
+            self.behind = Arc::new(Behind { rule_hash, labels: alert.common_labels(cluster) });
+            self.of = Some(alert.clone());
+        }
+        self.behind.clone()
     }
 }
 
@@ -186,23 +206,6 @@ fn remember_flaps(over: &[Arc<Alert>], next: &mut Book) {
     }
 }
 
-fn transition(alert: &Alert, from: State, reason: Reason, now: DateTime<Utc>) -> Transition {
-    Transition {
-        fingerprint: alert.fingerprint.clone(),
-        episode: alert.episode.clone(),
-        rule: alert.rule.clone(),
-        subject: alert.subject.clone(),
-        severity: alert.severity,
-        from,
-        to: alert.state,
-        reason,
-        summary: alert.summary.clone(),
-        rule_hash: String::new(),
-        labels: Labels::default(),
-        at: now,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::testing::*;
@@ -213,7 +216,7 @@ mod tests {
         let ended = |id: &str, tables: &[&str]| RuleOutcome { meta: Arc::new(meta(id)), outcome: seen(tables) };
         let one = World::new().tick_all(&[ended("b", &["x", "y"]), ended("a", &["z"])]);
         let other = World::new().tick_all(&[ended("a", &["z"]), ended("b", &["y", "x"])]);
-        assert_eq!(serde_json::to_string(&one).unwrap(), serde_json::to_string(&other).unwrap());
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
     }
 
     #[test]
@@ -262,7 +265,7 @@ mod tests {
     fn a_transition_carries_what_matchers_saw() {
         let mut world = World::new();
         world.config.target.cluster = Some("orders".into());
-        let labels = &world.tick(seen(&["a"])).transitions[0].labels;
+        let labels = &world.tick(seen(&["a"])).transitions().next().unwrap().flat_labels();
         assert_eq!((labels.get("table"), labels.get("cluster"), labels.get("severity")), (Some("a"), Some("orders"), Some("warning")));
     }
 
@@ -271,7 +274,7 @@ mod tests {
         let mut world = World::new();
         world.rule.runbook = "Do: vacuum it.".into();
         let decision = world.tick(seen(&["a"]));
-        let notice = &decision.notices[0];
+        let notice = decision.notices().next().unwrap();
         assert_eq!((notice.channel.as_str(), notice.target.as_str(), notice.rule.as_str()), ("mail", "orders-1", "dead_rows"));
         assert_eq!((notice.summary.as_str(), notice.runbook.as_str(), notice.at), ("a is warning", "Do: vacuum it.", start()));
         assert_eq!(notice.fingerprint, fingerprint("dead_rows", "orders-1", &table("a")));

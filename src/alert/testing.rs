@@ -98,7 +98,7 @@ impl World {
     pub fn tick_all(&mut self, outcomes: &[RuleOutcome]) -> Decision {
         let decision = decide(&self.book, outcomes, &self.config, self.now);
         self.book = decision.book.clone();
-        for notice in &decision.notices {
+        for notice in decision.notices() {
             let told = Told {
                 episode: notice.episode.clone(),
                 kind: notice.kind,
@@ -144,7 +144,7 @@ impl World {
 
 /// Transitions, then why states are held.
 pub fn moved(decision: &Decision) -> Vec<String> {
-    let steps = decision.transitions.iter().map(|t| format!("{}>{} ({})", t.from, t.to, t.reason));
+    let steps = decision.transitions().map(|t| format!("{}>{} ({})", t.from, t.to, t.reason));
     let notes = standing(decision).into_iter().filter(|(_, channel, _)| channel.is_empty());
     steps.chain(notes.map(|(_, _, (_, reason))| format!("({reason})"))).collect()
 }
@@ -153,7 +153,7 @@ pub fn moved(decision: &Decision) -> Vec<String> {
 pub fn said(decision: &Decision) -> String {
     let choices = standing(decision).into_iter().filter(|(_, channel, _)| !channel.is_empty());
     let choices = choices.map(|(who, channel, (_, reason))| {
-        let notice = decision.notices.iter().find(|n| n.fingerprint == who && n.channel == channel);
+        let notice = decision.notices().find(|n| n.fingerprint == who && n.channel == channel);
         let sent = decision.records.iter().any(|r| r.fingerprint == who && r.channel.as_ref() == Some(&channel) && r.sent);
         assert_eq!(notice.is_some(), sent, "a record says what was done");
         // What was sent at an earlier tick stands in the alert until something else is chosen.

@@ -13,7 +13,7 @@ use crate::alert;
 use crate::deliver::{Channel, Message, Receipt, SendError};
 use crate::model::{
     Book, DecideConfig, Decision, Evaluation, Evidence, Finding, Labels, Notice, Outcome, RuleMeta, RuleOutcome, SettingValue, Severity,
-    Tier,
+    Telling, Tier,
 };
 
 /// Longest that one channel is waited for.
@@ -58,10 +58,8 @@ pub fn sample(meta: &RuleMeta, subject: &Labels, severity: Severity, config: &De
     let found = Evaluation { findings: vec![finding], ..Evaluation::default() };
     let open = DecideConfig { windows: Vec::new(), silences: Vec::new(), inhibitions: Vec::new(), ..config.clone() };
     let mut decision = alert::decide(&Book::default(), &[RuleOutcome { meta: Arc::new(at_once), outcome: Outcome::Ok(found) }], &open, now);
-    for notice in &mut decision.notices {
-        notice.drill = true;
-        notice.key = format!("drill-{}", notice.key);
-    }
+    let drill = |notice: Notice| Telling::from(Notice { drill: true, key: format!("drill-{}", notice.key), ..notice });
+    decision.tellings = decision.notices().map(drill).collect();
     decision
 }
 
@@ -111,7 +109,7 @@ mod tests {
         let subject = sample_subject(&["schema".into(), "table".into()]);
         let told = |severity| {
             let decision = sample(&meta, &subject, severity, &config, DateTime::UNIX_EPOCH);
-            decision.notices.into_iter().map(|n| (n.channel, n.drill, n.subject.to_string())).collect::<Vec<_>>()
+            decision.notices().map(|n| (n.channel, n.drill, n.subject.to_string())).collect::<Vec<_>>()
         };
         assert_eq!(told(Severity::Critical), [("pager".to_string(), true, "sample.sample".to_string())]);
         assert_eq!(told(Severity::Warning), [("mail".to_string(), true, "sample.sample".to_string())]);

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::house::House;
 use crate::alert::{self, OWN_TARGET};
 use crate::config::Heartbeat;
-use crate::model::{Cost, Decision, Fingerprint, Notice, NoticeKind, Severity, Snapshot};
+use crate::model::{Cost, Decision, Fingerprint, Notice, NoticeKind, Severity, Snapshot, Telling};
 use crate::store::{Store, StoreError, TickCommit};
 
 /// How often it is looked at.
@@ -46,7 +46,7 @@ fn decide_and_commit(house: &House, store: &mut Store, now: DateTime<Utc>) -> Re
     let last = store.mark(MARK)?;
     let alive = house.heartbeat.as_ref().and_then(|beat| sign_of_life(beat, last, now));
     let beats = alive.is_some();
-    decision.notices.extend(alive);
+    decision.tellings.extend(alive.map(Telling::from));
     let snapshot = Snapshot {
         form: Snapshot::FORM,
         target: house.own.target.clone(),

@@ -145,8 +145,8 @@ async fn run_tick(house: &House, watch: &Watch, kept: &mut Kept) -> Result<(), S
                 reached = done.basis.snapshot.server.is_some(),
                 critical = firing(Severity::Critical),
                 warning = firing(Severity::Warning),
-                transitions = done.decision.transitions.len(),
-                notices = done.decision.notices.len(),
+                transitions = done.decision.steps.len(),
+                notices = done.decision.tellings.len(),
                 rules_failed = failed,
                 server_ms = cost.server_ms.round(),
                 queries = cost.queries,
@@ -186,7 +186,7 @@ fn release(house: &House, watch: &Watch) {
 
 fn look_at_ourselves(house: &House) {
     match own::look(house) {
-        Ok(decision) if decision.notices.is_empty() => {}
+        Ok(decision) if decision.tellings.is_empty() => {}
         Ok(_) => house.announced.notify_one(),
         Err(StoreError::LeaseHeld { .. } | StoreError::Conflict { .. }) => {}
         Err(problem) => warn!(problem = %super::chain(&problem), "how we fare was not decided; the next look tries again"),

@@ -116,7 +116,7 @@ async fn show(args: &Args, cluster: &Cluster) -> anyhow::Result<()> {
         let line = format!(
             "tick {n} of {}: {findings} findings, {firing} alerts firing, {} notices; asking took {} ms",
             args.ticks,
-            done.decision.notices.len(),
+            done.decision.tellings.len(),
             cost.server_ms.round()
         );
         term::out(&format!("{}\n\n", styled(BOLD, &line)));

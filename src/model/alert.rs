@@ -131,19 +131,26 @@ impl Alert {
         health.and_then(|health| health.last_ok).filter(|_| is_seen).unwrap_or(self.seen_at)
     }
 
-    /// All that matchers see of it, in one map: its subject, its labels, and over them the names that every alert has.
+    /// What matchers see of all alerts that its rule makes alike on a target: its labels, and over them the names that
+    /// every alert has.
+    #[must_use]
+    pub fn common_labels(&self, cluster: Option<&str>) -> Labels {
+        let of_every_alert =
+            [("rule", self.rule.as_str()), ("target", &self.target), ("tier", self.tier.as_str()), ("category", &self.category)];
+        let of_every_alert = of_every_alert.into_iter().chain(cluster.map(|cluster| ("cluster", cluster)));
+        self.labels.with(&of_every_alert.collect())
+    }
+
+    /// All that matchers see of it, in one map.
     #[must_use]
     pub fn flat_labels(&self, cluster: Option<&str>) -> Labels {
-        let of_every_alert = [
-            ("severity", self.severity.as_str()),
-            ("rule", &self.rule),
-            ("target", &self.target),
-            ("tier", self.tier.as_str()),
-            ("category", &self.category),
-        ];
-        let of_every_alert = of_every_alert.into_iter().chain(cluster.map(|cluster| ("cluster", cluster)));
-        self.subject.with(&self.labels).with(&of_every_alert.collect())
+        flat(&self.subject, &self.common_labels(cluster), self.severity)
     }
+}
+
+/// What matchers see of one alert: its subject, what it has in common with others, and how bad it is.
+pub(super) fn flat(subject: &Labels, common: &Labels, severity: Severity) -> Labels {
+    subject.with(common).with(&[("severity", severity.as_str())].into_iter().collect())
 }
 
 /// How a subject comes and goes, told apart by the number of its rule's evaluation.

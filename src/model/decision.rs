@@ -5,7 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Fingerprint, Labels, Notice, Severity, State};
+use super::alert::flat;
+use super::{Book, Fingerprint, Labels, Notice, Severity, State, Step, Telling};
 
 /// Why something was or was not done. Shown to people, kept in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -226,11 +227,19 @@ pub struct Transition {
     /// SHA-256 of the rule's text or of the plugin's file behind it, hex; empty for what no file is behind.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule_hash: String,
-    /// All that matchers saw of the alert; empty in histories of earlier builds.
+    /// What matchers saw of it beside its subject and severity; shared by the alerts of a rule.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+impl Transition {
+    /// All that matchers saw of the alert.
+    #[must_use]
+    pub fn flat_labels(&self) -> Labels {
+        flat(&self.subject, &self.labels, self.severity)
+    }
 }
 
 /// A choice that is not a transition: why a notice was or was not made, or why a state is held.
@@ -256,9 +265,11 @@ pub struct Decision {
     /// Alerts that left the book.
     pub removed: Vec<Fingerprint>,
     /// State changes.
-    pub transitions: Vec<Transition>,
+    #[serde(rename = "transitions")]
+    pub steps: Vec<Step>,
     /// What channels are to be told.
-    pub notices: Vec<Notice>,
+    #[serde(rename = "notices")]
+    pub tellings: Vec<Telling>,
     /// Why each notice was or was not made, where that has changed since the last tick.
     pub records: Vec<DecisionRecord>,
     /// Acknowledgements that ended, and why.
@@ -267,4 +278,16 @@ pub struct Decision {
     /// Silences that ended before their time, by id, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ended_silences: Vec<(String, Reason)>,
+}
+
+impl Decision {
+    /// What channels are to be told, written out one at a time.
+    pub fn notices(&self) -> impl DoubleEndedIterator<Item = Notice> {
+        self.tellings.iter().map(Telling::notice)
+    }
+
+    /// State changes, written out one at a time.
+    pub fn transitions(&self) -> impl DoubleEndedIterator<Item = Transition> {
+        self.steps.iter().map(Step::transition)
+    }
 }

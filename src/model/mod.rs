@@ -24,6 +24,7 @@ pub mod severity;
 pub mod silence;
 pub mod snapshot;
 pub mod target;
+pub mod telling;
 pub mod tick;
 
 pub use action::{ActionKind, ActionRequest};
@@ -46,4 +47,5 @@ pub use severity::Severity;
 pub use silence::{Ack, AckMode, Silence};
 pub use snapshot::{Cost, Missing, MissingReason, Reading, Server, Snapshot};
 pub use target::Target;
+pub use telling::{About, Aside, Behind, Step, Telling};
 pub use tick::Tick;

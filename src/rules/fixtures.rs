@@ -150,7 +150,7 @@ pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfi
             alert.state = if lasted { State::Firing } else { State::Pending };
             if firing {
                 let notice = notice(alert, NoticeKind::Firing, config, now);
-                decision.notices.push(notice);
+                decision.tellings.push(notice.into());
             }
         }
         let stays = |alert: &Alert| {
@@ -166,8 +166,8 @@ pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfi
             }
             if alert.state != State::Pending {
                 let notice = notice(alert, NoticeKind::Resolved, config, now);
-                decision.notices.push(notice);
-                decision.transitions.push(resolved(alert, now));
+                decision.tellings.push(notice.into());
+                decision.steps.push(resolved(alert, now).into());
             }
             decision.book.alerts.remove(&fingerprint);
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{StoreError, TickCommit, ruling};
-use crate::model::{Alert, Few, Fingerprint, Flap, RuleHealth, Told};
+use crate::model::{Alert, Few, Fingerprint, Flap, RuleHealth, Telling, Told};
 
 /// By fingerprint, what each channel was told of it.
 pub(super) type ToldAll = BTreeMap<Fingerprint, Few<Told>>;
@@ -89,7 +89,7 @@ impl Cache {
         if let Some(known) = self.0.get_mut(commit.target).filter(|known| known.version == commit.base_version) {
             known.follow(commit, rulings);
         }
-        self.told(before, after, commit.decision.notices.iter().map(|notice| &notice.fingerprint));
+        self.told(before, after, commit.decision.tellings.iter().map(Telling::fingerprint));
     }
 }
 

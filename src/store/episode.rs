@@ -208,11 +208,11 @@ fn fired(state: State) -> bool {
 fn seen_in_change(target: String, change: Transition) -> SeenAlert {
     SeenAlert {
         target,
+        labels: change.flat_labels(),
         fingerprint: change.fingerprint,
         rule: change.rule,
         subject: change.subject,
         severity: change.severity,
-        labels: change.labels,
         at: change.at,
     }
 }
@@ -250,7 +250,7 @@ mod tests {
             reason: Reason::Cleared,
             summary: format!("at {s}"),
             rule_hash: String::new(),
-            labels: of.flat_labels(None),
+            labels: of.common_labels(None),
             at: at(s),
         }
     }
@@ -263,11 +263,15 @@ mod tests {
     fn some_history() -> (tempfile::TempDir, Store) {
         let (folder, mut store, _) = two_handles();
         let told = notice("k1", &Alert { severity: Severity::Critical, ..alert("f1", "e1") }, "log", NoticeKind::Raised);
-        commit(&mut store, 0, Decision { transitions: vec![change("f1", "e1", State::Inactive, State::Pending, 0)], ..decision(&[], &[]) });
+        commit(
+            &mut store,
+            0,
+            Decision { steps: vec![change("f1", "e1", State::Inactive, State::Pending, 0).into()], ..decision(&[], &[]) },
+        );
         commit(
             &mut store,
             60,
-            Decision { transitions: vec![change("f1", "e1", State::Pending, State::Firing, 60)], ..decision(&[], &[told]) },
+            Decision { steps: vec![change("f1", "e1", State::Pending, State::Firing, 60).into()], ..decision(&[], &[told]) },
         );
         store.end_due("log", 61, &delivered(""));
         let lives = [
@@ -276,10 +280,10 @@ mod tests {
             (260, "f1", "e2", State::Firing, State::Resolved),
         ];
         for (s, fingerprint, episode, from, to) in lives {
-            commit(&mut store, s, Decision { transitions: vec![change(fingerprint, episode, from, to, s)], ..decision(&[], &[]) });
+            commit(&mut store, s, Decision { steps: vec![change(fingerprint, episode, from, to, s).into()], ..decision(&[], &[]) });
         }
         let begins =
-            Decision { transitions: vec![change("f2", "e3", State::Inactive, State::Firing, 300)], ..decision(&[alert("f2", "e3")], &[]) };
+            Decision { steps: vec![change("f2", "e3", State::Inactive, State::Firing, 300).into()], ..decision(&[alert("f2", "e3")], &[]) };
         commit(&mut store, 300, begins);
         (folder, store)
     }

@@ -196,8 +196,8 @@ pub(super) fn sent_notice(row: &Row<'_>) -> rusqlite::Result<Option<SentNotice>>
 pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Result<(), StoreError> {
     let at = micros(commit.now);
     let mut add = tx.prepare_cached("INSERT INTO transition (target, fingerprint, at, body) VALUES (?1, ?2, ?3, ?4)")?;
-    for change in &commit.decision.transitions {
-        add.execute(params![commit.target, change.fingerprint.0, micros(change.at), to_json("a transition", change)?])?;
+    for change in commit.decision.transitions() {
+        add.execute(params![commit.target, change.fingerprint.0, micros(change.at), to_json("a transition", &change)?])?;
     }
     put_choices(tx, &commit.decision.records, commit.now)?;
     let mut add = tx.prepare_cached("INSERT OR IGNORE INTO proposal (fingerprint, episode, at, body) VALUES (?1, ?2, ?3, ?4)")?;
@@ -267,7 +267,7 @@ mod tests {
         };
         let life = [step(State::Inactive, State::Pending, 0), step(State::Pending, State::Firing, 60)];
         for change in &life {
-            let decided = Decision { transitions: vec![change.clone()], ..Decision::default() };
+            let decided = Decision { steps: vec![change.clone().into()], ..Decision::default() };
             store.commit_simply(&snapshot(change.at.timestamp(), &[]), &decided).unwrap();
         }
         assert_eq!(store.alert_history("f1").unwrap(), life);

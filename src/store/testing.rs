@@ -123,7 +123,7 @@ pub fn decision(alerts: &[Alert], notices: &[Notice]) -> Decision {
     Decision {
         book: Book { alerts: alerts.iter().map(|a| (a.fingerprint.clone(), Arc::new(a.clone()))).collect(), ..Book::default() },
         changed: alerts.iter().map(|a| a.fingerprint.clone()).collect(),
-        notices: notices.to_vec(),
+        tellings: notices.iter().cloned().map(Into::into).collect(),
         ..Decision::default()
     }
 }

@@ -78,7 +78,7 @@ impl World {
 
     /// Every notice reaches its channel at once.
     fn deliver(&mut self, decision: &Decision) {
-        for notice in &decision.notices {
+        for notice in decision.notices() {
             let told = Told {
                 episode: notice.episode.clone(),
                 kind: notice.kind,
@@ -124,7 +124,7 @@ fn snapshot(now: DateTime<Utc>, dead: f64) -> Arc<Snapshot> {
 
 /// What became of alerts about rules that cannot be judged.
 fn steps(decision: &Decision) -> Vec<String> {
-    let ours = decision.transitions.iter().filter(|step| step.rule == "rule_unevaluable");
+    let ours = decision.transitions().filter(|step| step.rule == "rule_unevaluable");
     ours.map(|step| format!("{} -> {}: {}", step.from, step.to, step.summary)).collect()
 }
 
@@ -187,7 +187,7 @@ fn a_changed_one_is_tried_at_once_and_what_it_finds_counts() {
     world.rules = rules("1.0.1", "second");
     let (outcome, decision) = world.tick(1.0);
     assert!(matches!(outcome, Outcome::Ok(_)), "{outcome:?}");
-    let fired = decision.transitions.iter().find(|transition| transition.rule == "guest_rule").unwrap();
+    let fired = decision.transitions().find(|transition| transition.rule == "guest_rule").unwrap();
     assert_eq!((fired.to, fired.rule_hash.as_str()), (State::Firing, "second"));
     assert_eq!(world.state("rule_unevaluable"), None);
 }

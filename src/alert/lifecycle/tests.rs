@@ -49,12 +49,12 @@ fn recovering_lasts_as_long_as_asked_and_a_return_keeps_the_time_it_fired() {
 #[test]
 fn each_life_is_its_own_episode() {
     let mut world = waiting(0, 0);
-    let first = world.tick(seen(&["a"])).transitions[0].episode.clone();
+    let first = world.tick(seen(&["a"])).transitions().next().unwrap().episode.clone();
     assert!(first.ends_with("-20260105T100000000Z"), "{first}");
     world.tick(seen(&[]));
-    let second = world.tick(seen(&["a"])).transitions[0].episode.clone();
+    let second = world.tick(seen(&["a"])).transitions().next().unwrap().episode.clone();
     assert_ne!(first, second);
-    assert_eq!(world.tick(seen(&[])).transitions[0].episode, second);
+    assert_eq!(world.tick(seen(&[])).transitions().next().unwrap().episode, second);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_gap_of_more_than_two_intervals_proves_nothing() {
             world.tick(seen(&["a"]));
             world.now = start() + gap;
             let decision = world.tick(seen(&["a"]));
-            assert_eq!(decision.transitions.len(), usize::from(fires), "{every_s} {interval_s} {gap}");
+            assert_eq!(decision.steps.len(), usize::from(fires), "{every_s} {interval_s} {gap}");
             let noted = decision.records.iter().any(|r| r.reason == Reason::Gap { gap_s: gap.num_seconds().unsigned_abs() });
             assert_eq!(noted, !fires);
             let active_at = decision.book.alerts.values().next().unwrap().active_at;
@@ -178,8 +178,8 @@ fn a_removed_rule_ends_its_alerts() {
     world.rule.for_s = 0;
     world.tick(seen(&["a"]));
     let decision = world.tick_all(&[]);
-    assert_eq!(decision.transitions[0].reason, Reason::RuleRemoved);
-    assert_eq!((decision.transitions[0].to, decision.removed.len()), (State::Resolved, 1));
+    assert_eq!(decision.transitions().next().unwrap().reason, Reason::RuleRemoved);
+    assert_eq!((decision.transitions().next().unwrap().to, decision.removed.len()), (State::Resolved, 1));
 }
 
 #[test]

@@ -98,7 +98,7 @@ mod tests {
     /// Which rules were told of.
     fn told(world: &mut World, down: Outcome, dead: Outcome) -> Vec<String> {
         let queued = world.now;
-        let told = world.tick_all(&outcomes(down, dead)).notices.iter().map(|n| format!("{} {}", n.rule, n.kind)).collect();
+        let told = world.tick_all(&outcomes(down, dead)).notices().map(|n| format!("{} {}", n.rule, n.kind)).collect();
         world.deliver(queued);
         told
     }
@@ -139,7 +139,7 @@ mod tests {
         keeps.keep_firing_for_s = 600;
         let mut tick = |down: Outcome| {
             let both = [(keeps.clone(), down), (meta("dead_rows"), seen(&["a"]))];
-            own.tick_all(&both.map(|(meta, outcome)| RuleOutcome { meta: Arc::new(meta), outcome })).notices.len()
+            own.tick_all(&both.map(|(meta, outcome)| RuleOutcome { meta: Arc::new(meta), outcome })).tellings.len()
         };
         assert_eq!((tick(seen(&["x"])), tick(seen(&[]))), (1, 0), "it recovers, and still explains the other");
     }

@@ -51,9 +51,9 @@ mod tests {
         world.tick_delivered(seen(&["a"]));
         let after = world.tick_delivered(seen(&["a"]));
         assert_eq!(said(&after), "mail: firing (first notice of this episode)");
-        assert_eq!(after.notices[0].began_during.as_deref(), Some("window patch"));
+        assert_eq!(after.notices().next().unwrap().began_during.as_deref(), Some("window patch"));
         assert_eq!(after.book.alerts.values().next().unwrap().suppressed_by, None);
-        assert_eq!(world.tick_delivered(seen(&["a"])).notices, []);
+        assert_eq!(world.tick_delivered(seen(&["a"])).tellings, []);
     }
 
     #[test]
@@ -76,7 +76,11 @@ mod tests {
         world.book.told = Default::default();
         world.tick(seen(&["a"]));
         let after = world.tick(seen(&["a"]));
-        assert_eq!((after.notices.len(), after.notices[0].began_during.as_deref()), (1, None), "it fired before the window");
+        assert_eq!(
+            (after.tellings.len(), after.notices().next().unwrap().began_during.as_deref()),
+            (1, None),
+            "it fired before the window"
+        );
     }
 
     #[test]

@@ -45,7 +45,7 @@ mod tests {
         assert!(lines[0].contains("mail: - (silence s1 by ann until 2026-01-05 10:02Z)"), "{}", lines[0]);
         assert!(lines[0].contains("mail: firing (first notice of this episode)"), "the other table is told");
         let after = world.tick_delivered(seen(&["a", "b"]));
-        assert_eq!((after.notices.len(), after.notices[0].began_during.as_deref()), (1, Some("silence s1")));
+        assert_eq!((after.tellings.len(), after.notices().next().unwrap().began_during.as_deref()), (1, Some("silence s1")));
     }
 
     #[test]

@@ -202,14 +202,14 @@ impl<'a> Scene<'a> {
         let severity = found.map(|finding| finding.severity).or(life.map(|life| life.severity));
         let severity = severity.unwrap_or_else(|| meta.default_severity());
         let sample = drill::sample(meta, subject, severity, &self.decide, self.at);
-        let told: BTreeSet<&str> = sample.notices.iter().map(|notice| notice.channel.as_str()).collect();
+        let told: BTreeSet<String> = sample.notices().map(|notice| notice.channel).collect();
         let refused = sample.records.iter().filter(|record| !record.sent);
         let refused = refused.filter_map(|record| Some(Unrouted { channel: record.channel.clone()?, why: record.reason.to_string() }));
         let mut untold: Vec<Unrouted> = refused.collect();
-        let known: BTreeSet<&str> = told.iter().copied().chain(untold.iter().map(|other| other.channel.as_str())).collect();
+        let known: BTreeSet<&str> = told.iter().map(String::as_str).chain(untold.iter().map(|other| other.channel.as_str())).collect();
         let own = sample.book.alerts.get(&alert::fingerprint(&meta.id, &self.target.name, subject));
         let unrouted = own.map(|alert| unrouted::of(&self.decide.route, alert, &self.target, &known)).unwrap_or_default();
-        let told = told.into_iter().map(String::from).collect();
+        let told = told.into_iter().collect();
         untold.extend(unrouted);
         (told, untold)
     }

@@ -11,7 +11,7 @@ use crate::cli::shared::{clock, counted, matchers, read_store, seconds};
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
-use crate::model::{Labels, Matchers};
+use crate::model::{Labels, Matchers, Transition};
 use crate::store::{EpisodeFilter, EpisodeSummary};
 
 /// Episodes: lives of alerts, the latest first
@@ -55,19 +55,15 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
 /// Whether it ever met the conditions.
 fn wanted(episode: &EpisodeSummary, conditions: &Matchers) -> bool {
     conditions.is_empty()
-        || episode.transitions.iter().any(|change| conditions.matches(&change.labels))
+        || episode.transitions.iter().any(|change| conditions.matches(&change.flat_labels()))
         || conditions.matches(&labels(episode))
 }
 
-/// What matchers saw of it last; of an earlier build's history the names that are known at least.
+/// What matchers saw of it last, at its worst.
 fn labels(episode: &EpisodeSummary) -> Labels {
-    let kept = episode.transitions.last().map(|change| change.labels.clone()).filter(|labels| !labels.is_empty());
-    kept.unwrap_or_else(|| {
-        let mut labels = episode.subject.clone();
-        let names = [("rule", &*episode.rule), ("target", &*episode.target), ("severity", episode.severity.as_str())];
-        names.into_iter().for_each(|(name, value)| labels.set(name, value));
-        labels
-    })
+    let mut labels = episode.transitions.last().map(Transition::flat_labels).unwrap_or_default();
+    labels.set("severity", episode.severity.as_str());
+    labels
 }
 
 fn document(episode: &EpisodeSummary) -> Value {

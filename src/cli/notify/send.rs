@@ -10,7 +10,7 @@ use crate::cli::shared::{installed_plugins, load_rules};
 use crate::cli::term;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{Catalog, Decision, RuleMeta, Severity, Target};
+use crate::model::{Catalog, Decision, Notice, RuleMeta, Severity, Target};
 use crate::rules::RuleSet;
 use crate::text::safe;
 
@@ -45,16 +45,17 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
     let (_, decide) = setup::wants(Some(config), &target);
     let key = meta.from.as_deref().and_then(|name| rules.set.catalog().frame(name)).map(|def| def.key.clone()).unwrap_or_default();
     let severity = args.severity.unwrap_or_else(|| meta.default_severity());
-    let mut sample = drill::sample(meta, &drill::sample_subject(&key), severity, &decide, Clock::System.now());
+    let sample = drill::sample(meta, &drill::sample_subject(&key), severity, &decide, Clock::System.now());
     term::err(&untold(&sample));
+    let mut notices: Vec<Notice> = sample.notices().collect();
     if let Some(only) = &args.channel {
-        sample.notices.retain(|notice| notice.channel == *only);
+        notices.retain(|notice| notice.channel == *only);
     }
-    if sample.notices.is_empty() {
+    if notices.is_empty() {
         let whom = args.channel.as_ref().map_or("no channel".into(), |only| format!("channel `{}`", safe(only)));
         bail!("a {severity} alert of `{}` on `{}` does not lead to {whom}", meta.id, safe(&target.name));
     }
-    trial::show(&trial::all(sample.notices, place)?, args.json)
+    trial::show(&trial::all(notices, place)?, args.json)
 }
 
 fn rule<'a>(rules: &'a RuleSet, name: &str) -> anyhow::Result<&'a RuleMeta> {

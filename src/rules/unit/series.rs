@@ -62,7 +62,7 @@ fn play(bench: &Bench<'_>, case: &Case, series: &Series) -> Result<Vec<Step>, Ve
 /// The book as it is once the channel has taken every notice of the tick.
 fn delivered(decision: &Decision, now: DateTime<Utc>) -> Book {
     let mut book = decision.book.clone();
-    for notice in &decision.notices {
+    for notice in decision.notices() {
         let told =
             Told { episode: notice.episode.clone(), kind: notice.kind, severity: notice.severity, queued_at: now, delivered_at: Some(now) };
         Arc::make_mut(&mut book.told).entry(notice.fingerprint.clone()).or_default().insert(notice.channel.clone(), told);
@@ -113,7 +113,7 @@ fn states(want: &Expected, steps: &[Step]) -> Option<String> {
     let name = want.name.as_ref();
     let state = |step: &Step| {
         let living: Option<&std::sync::Arc<Alert>> = step.decision.book.alerts.values().find(|alert| is_meant(name, &alert.subject));
-        let ended = || step.decision.transitions.iter().any(|t| t.to == State::Resolved && is_meant(name, &t.subject));
+        let ended = || step.decision.transitions().any(|t| t.to == State::Resolved && is_meant(name, &t.subject));
         match living {
             Some(alert) => alert.state.to_string(),
             None if ended() => State::Resolved.to_string(),
@@ -127,7 +127,7 @@ fn states(want: &Expected, steps: &[Step]) -> Option<String> {
 fn notices(want: &Expected, steps: &[Step]) -> Option<String> {
     let name = want.name.as_ref();
     let told = |step: &Step| {
-        let kinds = step.decision.notices.iter().filter(|n| is_meant(name, &n.subject)).map(|n| n.kind.to_string());
+        let kinds = step.decision.notices().filter(|n| is_meant(name, &n.subject)).map(|n| n.kind.to_string());
         let kinds: Vec<String> = kinds.collect();
         if kinds.is_empty() { "-".into() } else { kinds.join("+") }
     };

@@ -17,19 +17,19 @@ const REVIVE_S: u64 = 3_600;
 /// The notices of the tick. A key that is there already is the same notice.
 pub(in crate::store) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Result<(), StoreError> {
     let mut groups = Groups { tx, now: commit.now, known: BTreeMap::new() };
-    for notice in &commit.decision.notices {
+    for notice in commit.decision.notices() {
         let now = micros(commit.now);
         let heard = match notice.kind {
             // Of signs of life only the latest is one.
-            NoticeKind::Resolved | NoticeKind::Heartbeat => collapse(tx, notice, now)?,
+            NoticeKind::Resolved | NoticeKind::Heartbeat => collapse(tx, &notice, now)?,
             _ => true,
         };
         let needless = notice.kind == NoticeKind::Resolved && !heard;
         if needless {
-            insert(tx, commit.target, notice, "collapsed", now, now)?;
+            insert(tx, commit.target, &notice, "collapsed", now, now)?;
         } else {
-            let due_at = micros(groups.ready_at(notice)?).min(now.saturating_add(seconds(LATEST_GROUP_S)));
-            insert(tx, commit.target, notice, "waiting", now, due_at)?;
+            let due_at = micros(groups.ready_at(&notice)?).min(now.saturating_add(seconds(LATEST_GROUP_S)));
+            insert(tx, commit.target, &notice, "waiting", now, due_at)?;
         }
     }
     Ok(())
