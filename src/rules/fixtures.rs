@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
-    Alert, Book, Catalog, ColumnData, ColumnDef, ColumnKind, Cost, Coverage, DecideConfig, Decision, Finding, Fingerprint, Frame, FrameDef,
-    Labels, Notice, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Target, Tier, Transition,
-    Unit,
+    About, Alert, Book, Catalog, ColumnData, ColumnDef, ColumnKind, Cost, Coverage, DecideConfig, Decision, Finding, Fingerprint, Frame,
+    FrameDef, Labels, NoticeKind, Outcome, Reading, Reason, RuleMeta, RuleOutcome, Sensitivity, Snapshot, State, Step, Target, Telling,
+    Tier, Unit,
 };
 
 /// `name kind unit`, where the kind of a key column is `key`.
@@ -150,7 +150,7 @@ pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfi
             alert.state = if lasted { State::Firing } else { State::Pending };
             if firing {
                 let notice = notice(alert, NoticeKind::Firing, config, now);
-                decision.tellings.push(notice.into());
+                decision.tellings.push(notice);
             }
         }
         let stays = |alert: &Alert| {
@@ -166,8 +166,8 @@ pub(super) fn decide(book: &Book, outcomes: &[RuleOutcome], config: &DecideConfi
             }
             if alert.state != State::Pending {
                 let notice = notice(alert, NoticeKind::Resolved, config, now);
-                decision.tellings.push(notice.into());
-                decision.steps.push(resolved(alert, now).into());
+                decision.tellings.push(notice);
+                decision.steps.push(resolved(alert, now));
             }
             decision.book.alerts.remove(&fingerprint);
         }
@@ -205,45 +205,12 @@ fn born(meta: &RuleMeta, finding: &Finding, now: DateTime<Utc>) -> Alert {
     }
 }
 
-fn notice(alert: &Alert, kind: NoticeKind, config: &DecideConfig, now: DateTime<Utc>) -> Notice {
-    Notice {
-        key: format!("{kind}"),
-        channel: config.route.channels.first().cloned().unwrap_or_default(),
-        kind,
-        fingerprint: alert.fingerprint.clone(),
-        episode: alert.episode.clone(),
-        target: alert.target.clone(),
-        rule: alert.rule.clone(),
-        title: alert.title.clone(),
-        subject: alert.subject.clone(),
-        labels: Labels::default(),
-        tier: alert.tier,
-        severity: alert.severity,
-        summary: alert.summary.clone(),
-        detail: String::new(),
-        evidence: Vec::new(),
-        actions: Vec::new(),
-        runbook: String::new(),
-        began_during: None,
-        active_at: alert.active_at,
-        at: now,
-        ..Notice::default()
-    }
+fn notice(alert: &Alert, kind: NoticeKind, config: &DecideConfig, now: DateTime<Utc>) -> Telling {
+    let (alert, key, channel) = (Arc::new(alert.clone()), kind.to_string(), config.route.channels.first().cloned().unwrap_or_default());
+    Telling::Of(About { alert, key, channel, kind, reason: Reason::FirstOfEpisode, aside: None, at: now })
 }
 
-fn resolved(alert: &Alert, now: DateTime<Utc>) -> Transition {
-    Transition {
-        fingerprint: alert.fingerprint.clone(),
-        episode: alert.episode.clone(),
-        rule: alert.rule.clone(),
-        subject: alert.subject.clone(),
-        severity: alert.severity,
-        from: alert.state,
-        to: State::Resolved,
-        reason: Reason::Cleared,
-        summary: alert.summary.clone(),
-        rule_hash: String::new(),
-        labels: Labels::default(),
-        at: now,
-    }
+fn resolved(alert: &Alert, now: DateTime<Utc>) -> Step {
+    let (from, alert) = (alert.state, Arc::new(Alert { state: State::Resolved, ..alert.clone() }));
+    Step::Of { alert, from, reason: Reason::Cleared, behind: Arc::default(), at: now }
 }

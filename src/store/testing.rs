@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::{AttemptOutcome, LeaseRequest, OutboxRow, Store, StoreError, TickCommit};
 use crate::model::{
-    Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading, RuleMeta,
-    Sensitivity, Severity, Snapshot, State, Target, Tier, Unit,
+    About, Alert, Book, ColumnData, ColumnDef, ColumnKind, Decision, Fingerprint, Frame, FrameDef, Labels, Notice, NoticeKind, Reading,
+    Reason, RuleMeta, Sensitivity, Severity, Snapshot, State, Target, Telling, Tier, Unit,
 };
 
 /// `s` seconds after the epoch.
@@ -83,29 +83,8 @@ pub fn alert(name: &str, episode: &str) -> Alert {
 
 /// A notice about that alert for that channel.
 pub fn notice(key: &str, alert: &Alert, channel: &str, kind: NoticeKind) -> Notice {
-    Notice {
-        key: key.into(),
-        channel: channel.into(),
-        kind,
-        fingerprint: alert.fingerprint.clone(),
-        episode: alert.episode.clone(),
-        target: alert.target.clone(),
-        rule: alert.rule.clone(),
-        title: alert.title.clone(),
-        subject: alert.subject.clone(),
-        labels: alert.labels.clone(),
-        tier: alert.tier,
-        severity: alert.severity,
-        summary: alert.summary.clone(),
-        detail: alert.detail.clone(),
-        evidence: vec![],
-        actions: vec![],
-        runbook: String::new(),
-        began_during: None,
-        active_at: alert.active_at,
-        at: alert.active_at,
-        ..Notice::default()
-    }
+    let (alert, key, channel, at) = (Arc::new(alert.clone()), key.into(), channel.into(), alert.active_at);
+    Telling::Of(About { alert, key, channel, kind, reason: Reason::FirstOfEpisode, aside: None, at }).notice()
 }
 
 /// The channel took it and answered so.
