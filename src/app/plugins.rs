@@ -141,7 +141,7 @@ impl<'a> Workshop<'a> {
         let file = self.shelf.file_of(id);
         let Ok(package) = crate::plugin::open(&file) else { return };
         // Asking it what it is runs it: only if it would be let run.
-        if self.trusted(id, &package, signature_of(&file).as_deref()).is_err() {
+        if trusted(self.config, id, &package, signature_of(&file).as_deref()).is_err() {
             return;
         }
         let Ok(component) = self.compiled.component(&self.engine, &package) else { return };
@@ -152,21 +152,9 @@ impl<'a> Workshop<'a> {
         found.stop(&record, "its record cannot be read; install it again");
     }
 
-    /// Whether a file is the one that the config pins, and signed as it demands.
-    fn trusted(&self, id: &str, package: &Package, signature: Option<&str>) -> Result<(), PluginError> {
-        let found = &package.inspection.hash;
-        if let Some(pinned) = self.config.of(id).sha256.filter(|pinned| pinned != found) {
-            return Err(PluginError::Hash { found: found.clone(), pinned });
-        }
-        if !self.config.signed_by.is_empty() {
-            verify(&package.file, signature, &self.config.signed_by)?;
-        }
-        Ok(())
-    }
-
     fn ready(&self, record: &Record) -> Result<(Plugin, Vec<RuleFile>), PluginError> {
         let (package, signature) = self.shelf.open(record)?;
-        self.trusted(&record.id, &package, signature.as_deref())?;
+        trusted(self.config, &record.id, &package, signature.as_deref())?;
         let component = self.compiled.component(&self.engine, &package)?;
         let plugin =
             Plugin { source: record.source(), recorded: record.rules.clone(), ..plugin(&package, component, &self.config.of(&record.id)) };
@@ -176,6 +164,21 @@ impl<'a> Workshop<'a> {
         };
         Ok((plugin, package.tests.into_iter().map(named).collect()))
     }
+}
+
+/// Whether a file is the one that the config pins, and signed as it demands.
+///
+/// # Errors
+/// `Hash`, or what is wrong with the signature.
+pub fn trusted(config: &PluginsConfig, id: &str, package: &Package, signature: Option<&str>) -> Result<(), PluginError> {
+    let found = &package.inspection.hash;
+    if let Some(pinned) = config.of(id).sha256.filter(|pinned| pinned != found) {
+        return Err(PluginError::Hash { found: found.clone(), pinned });
+    }
+    if !config.signed_by.is_empty() {
+        verify(&package.file, signature, &config.signed_by)?;
+    }
+    Ok(())
 }
 
 fn told(error: &PluginError) -> String {

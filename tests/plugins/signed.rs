@@ -75,6 +75,8 @@ fn one_that_was_installed_before_signatures_were_demanded_does_not_run() {
         "it is not signed, and the config demands a signature (`plugins: {signed_by: ..}`); get its `.minisig` file and install it again";
     assert_eq!(check.outcome("guest_rule"), Some(("skipped", reason)));
     assert_eq!(check.unusable(), [format!("plugin guest 1.0.0: error: it does not run: {reason}")]);
+    let listed = |args: &[&str]| place.ran(&[&["plugin", "list"], args].concat()).ends(0).out;
+    assert!(listed(&[]).contains(" on ") && listed(&CHECK).contains(" refused "), "{}", listed(&CHECK));
     sign(&place, "guest.wasm", &other);
     place.ran(&["plugin", "install", "guest.wasm"]).ends(0);
     let reason = "its signature does not hold: none of the keys in the config made it";

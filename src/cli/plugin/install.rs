@@ -11,11 +11,10 @@ use super::super::shared::{counted, show_problems};
 use super::super::term::{self, BOLD, styled};
 use super::list::forget;
 use super::{Place, author};
-use crate::app::plugins::Plugins;
+use crate::app::plugins::{Plugins, trusted};
 use crate::app::setup::{self, Rules};
-use crate::config::PluginsConfig;
 use crate::model::RuleMeta;
-use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, signature_of, verify};
+use crate::plugin::{Compiled, Compiler, Record, Shelf, signature_of};
 use crate::problem::Problem;
 use crate::rules::LoadedPlugin;
 
@@ -41,7 +40,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("{}: mend what is said above", refused());
     }
     let about = desk.rules.plugins.first().context("it cannot be asked what it is").with_context(refused)?;
-    trusted(args, &desk.package, signature.as_deref(), &config, &about.id).with_context(refused)?;
+    if let Some(asked) = args.sha256.as_ref().filter(|asked| asked.to_lowercase() != desk.package.inspection.hash) {
+        bail!("{}: its SHA-256 is {}, not {asked}", refused(), desk.package.inspection.hash);
+    }
+    trusted(&config, &about.id, &desk.package, signature.as_deref()).with_context(refused)?;
     free(about, &shelf).with_context(refused)?;
     if !desk.tests.is_empty() && run_tests(&desk.rules, &desk.tests, false)? != ExitCode::SUCCESS {
         bail!("{}: its own tests fail", refused());
@@ -59,21 +61,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     term::out(&told(about, &desk.rules, &record, before.as_ref()));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether it is the file that was asked for, pinned and signed.
-fn trusted(args: &Args, package: &Package, signature: Option<&str>, config: &PluginsConfig, id: &str) -> anyhow::Result<()> {
-    let found = &package.inspection.hash;
-    if let Some(asked) = args.sha256.as_ref().filter(|asked| asked.to_lowercase() != *found) {
-        bail!("its SHA-256 is {found}, not {asked}");
-    }
-    if let Some(pinned) = config.of(id).sha256.filter(|pinned| pinned != found) {
-        return Err(PluginError::Hash { found: found.clone(), pinned }.into());
-    }
-    if !config.signed_by.is_empty() {
-        verify(&package.file, signature, &config.signed_by)?;
-    }
-    Ok(())
 }
 
 /// Whether its rules' ids are free: one that another rule has would never be used.

@@ -6,8 +6,10 @@ use super::super::shared::show_problems;
 use super::super::table;
 use super::super::term;
 use super::Place;
+use crate::app::plugins::trusted;
 use crate::app::report::exit;
-use crate::plugin::{Compiled, Compiler, PluginError, Record, Shelf, verify};
+use crate::config::PluginsConfig;
+use crate::plugin::{Compiled, Compiler, Package, PluginError, Record, Shelf, verify};
 
 /// All installed plugins
 #[derive(Debug, clap::Args)]
@@ -37,13 +39,12 @@ pub fn list(args: &Args) -> anyhow::Result<ExitCode> {
         term::out("No plugin is installed.\n");
     } else {
         let row = |record: &Record| {
-            let runs = config.of(&record.id).enabled.unwrap_or(record.enabled);
             let rules: Vec<&str> = record.rules.iter().map(|rule| rule.id.as_str()).collect();
             let signed = signed(&shelf, record, &config.signed_by);
             vec![
                 record.id.clone(),
                 record.version.clone(),
-                if runs { "on" } else { "off" }.into(),
+                runs(&shelf, record, &config).into(),
                 signed,
                 rules.join(", "),
                 record.sha256.chars().take(12).collect(),
@@ -54,6 +55,16 @@ pub fn list(args: &Args) -> anyhow::Result<ExitCode> {
     }
     show_problems(problems.iter(), &[].into());
     Ok(ExitCode::from(if problems.is_empty() { exit::OK } else { exit::WARNING }))
+}
+
+/// Whether its rules are asked; `check` and `run` say why one is refused.
+fn runs(shelf: &Shelf, record: &Record, config: &PluginsConfig) -> &'static str {
+    let is_trusted = |(package, signature): (Package, Option<String>)| trusted(config, &record.id, &package, signature.as_deref());
+    match config.of(&record.id).enabled.unwrap_or(record.enabled) {
+        false => "off",
+        true if shelf.open(record).and_then(is_trusted).is_err() => "refused",
+        true => "on",
+    }
 }
 
 fn signed(shelf: &Shelf, record: &Record, keys: &[String]) -> String {
