@@ -61,18 +61,7 @@ fn step(desk: &mut Desk, file: &SourceFile, node: &Node, known: &BTreeSet<String
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Source, check};
-    use crate::env::Env;
-
-    fn problems(text: &str) -> Vec<String> {
-        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
-    }
-
-    fn config(text: &str) -> Config {
-        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
-        assert_eq!(loaded.problems, []);
-        loaded.config.unwrap()
-    }
+    use crate::config::testing::{config, problems};
 
     const CHANNELS: &str = "channels: {mail: {kind: console}, pager: {kind: console}}\nroutes: {channel: mail}\n";
 

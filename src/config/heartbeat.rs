@@ -23,18 +23,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, node: &Node, known: &BTre
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Source, check};
-    use crate::env::Env;
-
-    fn problems(text: &str) -> Vec<String> {
-        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
-    }
-
-    fn config(text: &str) -> Config {
-        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
-        assert_eq!(loaded.problems, []);
-        loaded.config.unwrap()
-    }
+    use crate::config::testing::{config, problems};
 
     #[test]
     fn a_heartbeat_goes_to_one_channel_at_its_pace() {

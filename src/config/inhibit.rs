@@ -33,18 +33,7 @@ fn one(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConfig]
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Source, check};
-    use crate::env::Env;
-
-    fn problems(text: &str) -> Vec<String> {
-        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
-    }
-
-    fn config(text: &str) -> Config {
-        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
-        assert_eq!(loaded.problems, []);
-        loaded.config.unwrap()
-    }
+    use crate::config::testing::{config, problems};
 
     #[test]
     fn an_inhibition_says_by_what_and_within_what() {

@@ -87,18 +87,7 @@ pub(super) fn label<'a>(target: &'a TargetConfig, name: &str) -> Option<&'a str>
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Source, check};
-    use crate::env::Env;
-
-    fn problems(text: &str) -> Vec<String> {
-        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
-    }
-
-    fn config(text: &str) -> Config {
-        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
-        assert_eq!(loaded.problems, []);
-        loaded.config.unwrap()
-    }
+    use crate::config::testing::{config, problems};
 
     #[test]
     fn a_map_a_list_and_a_text_say_the_same() {

@@ -31,6 +31,8 @@ mod silences;
 mod source;
 mod state_dir;
 mod targets;
+#[cfg(test)]
+mod testing;
 mod windows;
 
 pub use alerts::DEDUP_S;

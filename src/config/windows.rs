@@ -180,18 +180,7 @@ fn split(file: &SourceFile, node: &Node, reason: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Source, check};
-    use crate::env::Env;
-
-    fn problems(text: &str) -> Vec<String> {
-        check(Source::of_text("c.yaml", text), &Env::of([])).problems.iter().map(ToString::to_string).collect()
-    }
-
-    fn config(text: &str) -> Config {
-        let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
-        assert_eq!(loaded.problems, []);
-        loaded.config.unwrap()
-    }
+    use crate::config::testing::{config, problems};
 
     fn window(keys: &str) -> String {
         config(&format!("windows:\n- {{name: w, {keys}}}")).windows.remove(0).window.to_string()
