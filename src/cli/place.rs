@@ -78,8 +78,12 @@ impl Place {
 
     fn no_store(&self) -> String {
         let Ok(path) = self.store_path() else { return "there is no store, and no folder for one".into() };
-        let same = if self.config.is_some() { "with the same $STATE_DIRECTORY" } else { "give its `--config` here too" };
-        format!("there is no store yet at `{}`: `pgsteward run --config FILE` makes one; {same}", path.display())
+        let makes = if self.config.is_some() {
+            "`pgsteward run` with this config makes one, where $STATE_DIRECTORY is the same"
+        } else {
+            "`pgsteward run --config FILE` makes one; give its `--config` here too"
+        };
+        format!("there is no store yet at `{}`: {makes}", path.display())
     }
 
     /// Refuses a channel that neither the config nor the store has heard of. One that is gone from the config may be asked
