@@ -80,10 +80,13 @@ impl World {
         self.start + TimeDelta::seconds(s)
     }
 
-    /// One tick: dead rows by table; `statements` are there or need an extension.
     fn tick(&mut self, s: i64, dead: &[(&str, f64)]) -> Decision {
+        self.tick_of(self.config.targets[0].target.clone(), s, dead)
+    }
+
+    /// One tick of a target: dead rows by table; `statements` are there or need an extension.
+    fn tick_of(&mut self, target: Target, s: i64, dead: &[(&str, f64)]) -> Decision {
         let now = self.at(s);
-        let target = self.config.targets[0].target.clone();
         let missing = Missing::new(MissingReason::NoExtension, "pg_stat_statements is not installed");
         let missing = missing.with_remedy("CREATE EXTENSION pg_stat_statements");
         let frames = [("tables".to_string(), Reading::Collected(tables(now, dead))), ("statements".to_string(), Reading::Missing(missing))];
@@ -97,12 +100,12 @@ impl World {
         };
         let (wishes, decide) = setup::wants(Some(&self.config), &target);
         let snapshot = Arc::new(snapshot);
-        self.store.acquire_lease("orders-1", "me", now, 60).unwrap();
-        let book = self.store.book("orders-1").unwrap();
+        self.store.acquire_lease(&target.name, "me", now, 60).unwrap();
+        let book = self.store.book(&target.name).unwrap();
         let basis = basis(&self.store, snapshot.clone(), book, &self.rules.set.windows()).unwrap();
         let (outcomes, decision) = turn(&basis, &self.rules.set, &wishes, &decide);
         let commit = TickCommit {
-            target: "orders-1",
+            target: &target.name,
             owner: "me",
             now,
             snapshot: &snapshot,
@@ -153,10 +156,15 @@ impl World {
     }
 }
 
-fn ran(folder: &Path, args: &[&str]) -> Ran {
+fn steward(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgsteward"));
     command.env_clear().env("HOME", folder).env("USER", "ann").env("STATE_DIRECTORY", folder.join("state")).current_dir(folder);
-    let output = command.args(args).stdin(Stdio::null()).output().unwrap();
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn ran(folder: &Path, args: &[&str]) -> Ran {
+    let output = steward(folder, args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -441,6 +449,131 @@ fn what_was_given_up_is_shown_and_driven_again_and_a_paused_channel_goes_on() {
     assert!(why.contains("broken         not told: routes[1] needs team=nobody"), "{why}");
     assert_eq!(world.out(&["notify", "resume", "pager"]), "pager goes on; 1 notice waiting for it\n");
     assert_eq!(world.ran(&["notify", "resume", "pager"]).code, 3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_done_before_its_output_is_lost_stays_done_and_the_end_says_so() {
+    let mut world = World::new(fixed());
+    world.story();
+    let id = world.json(&["alerts", "list", "--json", "rule=dead_tuples_past_trigger"])[0]["fingerprint"].as_str().unwrap().to_string();
+    for args in [
+        &["alerts", "list"][..],
+        &["alerts", "show", &id],
+        &["alerts", "history"],
+        &["alerts", "ack", &id, "--note", "on it"],
+        &["explain", RULE, "orders"],
+        &["silence", "start", "--all", "--for", "30m", "--reason", "move"],
+        &["silence", "list"],
+        &["notify", "list"],
+        &["notify", "dead"],
+        &["notify", "redrive", "--all"],
+        &["notify", "test", "--config", "pgsteward.yaml"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = steward(world.folder.path(), args).stdout(full).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        let last = "error: the output cannot be written: No space left on device (os error 28); all else was done";
+        assert_eq!((output.status.code(), err.lines().last()), (Some(3), Some(last)), "{args:?}");
+    }
+    assert!(world.out(&["alerts", "show", &id]).contains("acknowledged by ann@"));
+    assert!(world.out(&["silence", "list"]).contains("(everything)"));
+}
+
+#[test]
+fn names_that_nobody_has_heard_of_are_told_with_those_there_are() {
+    let mut world = World::new(fixed());
+    world.story();
+    let config = ["--config", "pgsteward.yaml"];
+    let refused = |args: &[&str], why: &str| {
+        let ran = world.ran(args);
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{args:?}");
+        assert!(ran.err.contains(why), "{args:?}: {}", ran.err);
+    };
+    let channel = "there is no channel `pagre`; the config has: pager, broken, mail";
+    for args in [
+        &["explain", RULE, "orders", "--channel", "pagre"][..],
+        &["explain", RULE, "--channel", "pagre"],
+        &["notify", "resume", "pagre"],
+        &["notify", "dead", "--channel", "pagre"],
+        &["notify", "redrive", "--all", "--channel", "pagre"],
+        &["notify", "test", "--channel", "pagre"],
+        &["notify", "send", RULE, "--channel", "pagre"],
+    ] {
+        refused(&[args, &config].concat(), channel);
+    }
+    refused(&["notify", "dead", "--channel", "pagre"], "there is no channel `pagre`; the store has: mail");
+    let target = "there is no target `orders`; the config has: orders-1, pgsteward";
+    refused(&[&["alerts", "list", "--target", "orders"][..], &config].concat(), target);
+    refused(&[&["alerts", "history", "--target", "orders"][..], &config].concat(), target);
+    refused(&[&["explain", "nosuch"][..], &config].concat(), "there is no rule `nosuch`");
+    assert_eq!(world.out(&["notify", "dead", "--channel", "mail"]), "nothing was given up\n");
+}
+
+#[test]
+fn the_only_target_of_the_config_is_meant_beside_our_own() {
+    let mut world = World::new(fixed());
+    world.story();
+    world.tick_of(Target { name: Target::OWN.into(), ..Target::default() }, 0, &[]);
+    let asked = world.ran(&["explain", "autovacuum_off_table", "carts"]);
+    assert!(asked.code == 3 && asked.err.contains("which target?"), "{asked:?}");
+    assert!(world.out(&["explain", "autovacuum_off_table", "carts", "--config", "pgsteward.yaml"]).contains("orders-1"));
+}
+
+#[test]
+fn a_note_has_words() {
+    let mut world = World::new(fixed());
+    world.story();
+    for note in ["", "  "] {
+        let ran = world.ran(&["alerts", "ack", "0", "--note", note]);
+        assert!(ran.code == 3 && ran.err.contains("a note needs words"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_drill_says_which_setting_to_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = r#"targets: [{name: a, dsn: "host=/nonexistent user=me dbname=shop"}]
+schedule: {every: 5m}
+channels:
+  chat: {kind: slack, url: {env: NO_SUCH}}
+  desk: {kind: pagerduty, routing_key: {file: no-such-key}}
+  hook: {kind: webhook, url: "http://127.0.0.1:9/", token: {command: ["false"]}}
+  tell: {kind: exec, command: [sh, -c, "exit 77"]}
+  full: {kind: log, file: /dev/full}
+routes: {channel: chat}
+"#;
+    std::fs::write(folder.path().join("c.yaml"), config).unwrap();
+    let ran = ran(folder.path(), &["notify", "test", "--config", "c.yaml"]);
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""), "{ran:?}");
+    for (channel, setting) in [("chat", "url"), ("desk", "routing_key"), ("hook", "token"), ("full", "file")] {
+        assert!(ran.out.contains(&format!("\n{channel}: mend its setting `{setting}`, or on this machine what that names")), "{}", ran.out);
+    }
+    let flat = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("the environment variable `NO_SUCH` is not set"), "{}", ran.out);
+    assert!(ran.out.contains("\ntell: the program ended with exit code 77, not allowed to: give it,"), "{}", ran.out);
+    assert!(flat.contains("it is a pipe, a device or a folder; name a plain file"), "{}", ran.out);
+}
+
+#[test]
+fn a_silence_may_come_before_the_first_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("c.yaml"), CONFIG).unwrap();
+    let config = ["--config", "c.yaml"];
+    let planned = ran(folder.path(), &[&["silence", "list", "--all", "--json"][..], &config].concat());
+    assert!(planned.code == 0 && planned.out.contains("new racks"), "{planned:?}");
+    let store = setup::store_path(&folder.path().join("state"));
+    assert!(!store.exists(), "a look makes nothing");
+    let args = ["silence", "start", "team=shop", "--for", "30m", "--reason", "deploy"];
+    let begun = ran(folder.path(), &[&args[..], &config].concat());
+    assert_eq!(begun.code, 0, "{begun:?}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(Store::open(&store).unwrap().silences_since(Clock::System.now()).unwrap()[0].reason, "deploy");
+    assert_eq!(ran(folder.path(), &["alerts", "list"]).out, "no alert\n");
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Class {
     fn of<T>(result: &Result<T, SendError>) -> Self {
         match result {
             Ok(_) => Self::Taken,
-            Err(SendError::Retryable { after_s: None, .. }) => Self::Later,
+            Err(SendError::Retryable { after_s: None, .. } | SendError::Unready { .. }) => Self::Later,
             Err(SendError::Retryable { after_s: Some(after_s), .. }) => Self::LaterIn(*after_s),
             Err(SendError::Auth { .. }) => Self::Refused,
             Err(SendError::Permanent { .. }) => Self::Never,

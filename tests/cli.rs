@@ -89,6 +89,43 @@ fn every_subcommand_explains_itself() {
     assert_eq!(ran(folder.path(), &["--version"]).out, format!("pgsteward {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+/// Runs it with that as its standard output.
+#[cfg(target_os = "linux")]
+fn ran_into(folder: &Path, args: &[&str], stdout: impl Into<Stdio>) -> Ran {
+    let child = steward(folder).args(args).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    Ran { code: output.status.code().unwrap(), out: String::new(), err: String::from_utf8(output.stderr).unwrap() }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_nobody_gets_is_no_success() {
+    let (folder, recorded) = (folder(), recorded());
+    let commands: [&[&str]; 9] = [
+        &["--help"],
+        &["run", "--help"],
+        &["--version"],
+        &["check", "--snapshot", &recorded],
+        &["doctor", "--role-sql"],
+        &["config", "example"],
+        &["rules", "list"],
+        &["frames", "show", "tables"],
+        &["completions", "bash"],
+    ];
+    for args in commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = ran_into(folder.path(), args, full);
+        let said = "error: the output cannot be written: No space left on device (os error 28); all else was done\n";
+        assert_eq!((ran.code, ran.err.as_str()), (3, said), "{args:?}");
+        // A reader who has gone, as `head` does, has had enough.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let cut = ran_into(folder.path(), args, writer);
+        let whole = run(steward(folder.path()).args(args));
+        assert_eq!((cut.code, cut.err.as_str()), (whole.code, ""), "{args:?}");
+    }
+}
+
 /// 2 would look like a critical finding to a script.
 #[test]
 fn what_cannot_be_understood_ends_with_three() {
@@ -490,8 +527,31 @@ fn config(folder: &Path, more: &str) -> PathBuf {
 
 #[test]
 fn alerts_without_a_store_say_who_makes_one() {
-    let ran = ran(folder().path(), &["alerts", "list"]);
-    assert_eq!((ran.code, ran.err.as_str()), (3, "error: there is no store yet: `pgsteward run` makes one\n"));
+    let folder = folder();
+    let ran = ran(folder.path(), &["alerts", "list"]);
+    let path = folder.path().join("state/pgsteward.db");
+    let said = "`pgsteward run --config FILE` makes one; give its `--config` here too";
+    assert_eq!((ran.code, ran.err), (3, format!("error: there is no store yet at `{}`: {said}\n", path.display())));
+}
+
+/// Who asks about an alert is not told about the config.
+#[test]
+fn warnings_about_a_config_are_for_those_who_look_after_it() {
+    let folder = folder();
+    let path = config(folder.path(), "schedule: {every: 5m}\n");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let chat =
+        |url: &str| std::fs::write(&path, text.replace("channels: {", &format!("channels: {{chat: {{kind: slack, url: \"{url}\"}}, ")));
+    let warned = |args: &[&str]| ran(folder.path(), args).err.matches("`url` is written out in the config").count();
+    let file = "pgsteward.yaml";
+    chat("https://hooks.example/T0/xyz").unwrap();
+    assert_eq!(warned(&["run", "--once", "--log", "error", "--config", file]), 1, "once");
+    assert_eq!((warned(&["config", "check", file]), warned(&["doctor", "--config", file])), (1, 1));
+    for args in [&["alerts", "list"][..], &["notify", "list"], &["silence", "list"], &["check"]] {
+        assert_eq!(warned(&[args, &["--config", file]].concat()), 0, "{args:?}");
+    }
+    chat("http://127.0.0.1:8025/slack").unwrap();
+    assert_eq!(warned(&["config", "check", file]), 0, "nothing is guarded there");
 }
 
 #[test]

@@ -105,7 +105,7 @@ enum Class {
 
 fn class(error: &SendError) -> Class {
     match error {
-        SendError::Retryable { .. } => Class::Later,
+        SendError::Retryable { .. } | SendError::Unready { .. } => Class::Later,
         SendError::Permanent { .. } => Class::Never,
         SendError::Auth { .. } => Class::Refused,
     }
@@ -183,7 +183,8 @@ async fn nobody_listens_and_files_that_are_not_there() {
     let error = over("starttls", server.port, Path::new("/no/such/ca"), "").send(&firing()).await.unwrap_err();
     assert!(error.to_string().contains("the certificates `/no/such/ca` cannot be read: No such file"), "{error}");
     let error = over("starttls", server.port, server.ca.path(), &login("UNSET")).send(&firing()).await.unwrap_err();
-    assert_eq!(error, SendError::retryable("the setting `password` is not to be had: the environment variable `UNSET` is not set"));
+    let detail = "the setting `password` is not to be had: the environment variable `UNSET` is not set".to_string();
+    assert_eq!(error, SendError::Unready { setting: "password", detail });
 }
 
 #[tokio::test]

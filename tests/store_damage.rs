@@ -250,10 +250,18 @@ fn child_on_a_small_disk() {
     let left = |store: &Store| store.book("shop").unwrap().version;
     assert_eq!(left(&store), u64::try_from(n - 1).unwrap());
     assert!(store.add_silence(&silence()).is_err() || left(&store) > 0, "short writes fail or succeed whole");
-    std::fs::remove_file(filler).unwrap();
+    std::fs::remove_file(&filler).unwrap();
     tick(&mut store, n, 0).unwrap();
     assert_eq!(left(&store), u64::try_from(n).unwrap());
     drop(store);
+
+    // As after a copy or a crash of the machine: the engine's shared memory is not there, and there is no room for it.
+    std::fs::remove_file(folder.join("store.db-shm")).unwrap();
+    std::fs::write(&filler, vec![0; 2_000_000]).unwrap_err();
+    for opened in [Store::open(&path), Store::open_read_only(&path)] {
+        assert_eq!(opened.unwrap_err().to_string(), full.to_string());
+    }
+    std::fs::remove_file(&filler).unwrap();
 
     assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&folder).status().unwrap().success());
     let refused = Store::open(&path).unwrap_err().to_string();

@@ -52,7 +52,7 @@ const LISTS: &[(&str, &[&str])] = &[
     ("src/deliver/channels", &["contract", "snapshots"]),
     ("src/model/action", &["quote"]),
     ("src/alert/suppress", &[]),
-    ("src/cli", &["progress", "shared", "table", "term"]),
+    ("src/cli", &["place", "progress", "shared", "table", "term"]),
     ("src/cli/alerts", &[]),
     ("src/cli/notify", &["trial"]),
     ("src/cli/plugin", &["author"]),

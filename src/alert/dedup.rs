@@ -102,9 +102,9 @@ mod tests {
     #[test]
     fn a_channel_is_told_once_then_again_when_the_window_is_over() {
         let mut world = told_world();
-        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 11:00:01Z)");
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 2026-01-05 11:00:01Z)");
         world.now = start() + TimeDelta::seconds(3_600);
-        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 11:00:01Z)");
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 2026-01-05 11:00:01Z)");
         world.now = start() + TimeDelta::seconds(3_601);
         let decision = world.tick_delivered(at(Severity::Warning));
         assert_eq!(said(&decision), "mail: repeat (still firing 1h after the last notice)", "half-open: the end is not part of it");
@@ -122,10 +122,10 @@ mod tests {
     fn a_rise_is_told_at_once_and_a_fall_never() {
         let mut world = told_world();
         assert_eq!(said(&world.tick_delivered(at(Severity::Critical))), "mail: raised (severity rose from warning)");
-        assert_eq!(said(&world.tick_delivered(at(Severity::Info))), "mail: - (told already; again after 11:01:01Z)");
+        assert_eq!(said(&world.tick_delivered(at(Severity::Info))), "mail: - (told already; again after 2026-01-05 11:01:01Z)");
         assert_eq!(
             said(&world.tick_delivered(at(Severity::Critical))),
-            "mail: - (told already; again after 11:01:01Z)",
+            "mail: - (told already; again after 2026-01-05 11:01:01Z)",
             "it was told of critical"
         );
     }
@@ -191,11 +191,11 @@ mod tests {
         world.tick_delivered(at(Severity::Warning));
         world.now = start();
         assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: repeat (still firing 1h after the last notice)");
-        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 11:00:01Z)");
+        assert_eq!(said(&world.tick_delivered(at(Severity::Warning))), "mail: - (told already; again after 2026-01-05 11:00:01Z)");
         // It ran ahead only while the notice was delivered: counted from when it was queued.
         let mut world = World::new();
         world.tick(at(Severity::Warning));
         world.deliver(start() + TimeDelta::days(365));
-        assert_eq!(said(&world.tick(at(Severity::Warning))), "mail: - (told already; again after 11:00:00Z)");
+        assert_eq!(said(&world.tick(at(Severity::Warning))), "mail: - (told already; again after 2026-01-05 11:00:00Z)");
     }
 }

@@ -166,7 +166,7 @@ mod tests {
         let lines = world.story((0..12).map(|_| no_data()).chain([seen(&[])]));
         assert!(lines[..10].iter().all(String::is_empty), "{lines:?}");
         assert_eq!(lines[10], "inactive>firing (fires at once); mail: firing (first notice of this episode)");
-        assert_eq!(lines[11], "mail: - (told already; again after 11:10:01Z)");
+        assert_eq!(lines[11], "mail: - (told already; again after 2026-01-05 11:10:01Z)");
         assert_eq!(lines[12], "firing>resolved (cleared); mail: resolved (the channel was told of the firing)");
     }
 

@@ -35,12 +35,16 @@ fn unhealthy(name: &str, health: &ChannelHealth, now: DateTime<Utc>) -> Option<F
     let (severity, summary) = match (health.paused_at, health.failing_since) {
         (Some(at), _) => (Severity::Critical, format!("channel `{name}` is paused {}: its receiver refuses our login", since(at))),
         (None, Some(at)) if now - at >= PATIENCE => (Severity::Warning, format!("channel `{name}` takes nothing {}", since(at))),
-        _ if health.dead > 0 => (Severity::Warning, format!("channel `{name}`: {} notices were given up in the last day", health.dead)),
+        _ if health.dead > 0 => (Severity::Warning, format!("channel `{name}`: given up in the last day: {}", notices(health.dead))),
         _ => return None,
     };
-    let waiting = if health.waiting > 0 { format!(" {} notices wait.", health.waiting) } else { String::new() };
+    let waiting = if health.waiting > 0 { format!(" Waiting: {}.", notices(health.waiting)) } else { String::new() };
     let detail = if health.error.is_empty() { waiting.trim().to_string() } else { format!("The latest error: {}.{waiting}", health.error) };
     Some(finding(("channel", name), severity, summary, detail))
+}
+
+fn notices(count: u64) -> String {
+    if count == 1 { "1 notice".into() } else { format!("{count} notices") }
 }
 
 fn unusable(name: &str, why: &str) -> Finding {
@@ -101,10 +105,13 @@ mod tests {
         assert_eq!(said(failing.clone(), 4), [], "patience");
         let told = said(failing.clone(), 5).remove(0);
         assert_eq!((told.0, told.1.as_str()), (Severity::Warning, "channel `mail` takes nothing since 1970-01-01 00:00:00Z"));
-        assert_eq!(told.2, "The latest error: 503. 2 notices wait.");
+        assert_eq!(told.2, "The latest error: 503. Waiting: 2 notices.");
         let paused = ChannelHealth { paused_at: Some(at(0)), error: "401".into(), ..failing };
         assert_eq!(said(paused, 0)[0].0, Severity::Critical);
-        assert_eq!(said(ChannelHealth { dead: 3, ..well }, 0)[0].1, "channel `mail`: 3 notices were given up in the last day");
+        assert_eq!(
+            said(ChannelHealth { dead: 3, waiting: 1, ..well }, 0),
+            [(Severity::Warning, "channel `mail`: given up in the last day: 3 notices".into(), "Waiting: 1 notice.".into())]
+        );
     }
 
     #[test]

@@ -49,8 +49,13 @@ pub enum StatusError {
     #[error("the store does not say what to write into the status file")]
     Store(#[from] StoreError),
     /// It cannot be written or put into its place.
-    #[error("cannot write `{}`; let this user write the state folder", .0.display())]
+    #[error("cannot write `{}`; {}", .0.display(), mend(.1))]
     Write(PathBuf, #[source] std::io::Error),
+}
+
+fn mend(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    if matches!(error.kind(), StorageFull | QuotaExceeded) { "make room on its disk" } else { "let this user write the state folder" }
 }
 
 /// The form that this build writes.
@@ -100,11 +105,16 @@ pub fn write(house: &House, overlap: Option<Overlap>) -> Result<(), StatusError>
 /// Puts the file into its place in one step.
 ///
 /// # Errors
-/// When it cannot be written or renamed; what was there stays.
+/// When it cannot be written or renamed; what was there stays, and nothing beside it.
 pub fn put(path: &Path, status: &Status) -> std::io::Result<()> {
     let beside = path.with_extension(format!("json.{}", std::process::id()));
-    std::fs::write(&beside, serde_json::to_vec_pretty(status)?)?;
-    std::fs::rename(&beside, path)
+    let text = serde_json::to_vec_pretty(status)?;
+    let put = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    if put.is_err() {
+        // Where it could not be made there is nothing to take away.
+        drop(std::fs::remove_file(&beside));
+    }
+    put
 }
 
 #[cfg(test)]
@@ -134,6 +144,18 @@ mod tests {
             assert_eq!(read(&path), Some(status));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_put_into_its_place_is_taken_away_and_says_what_would_help() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_in(folder.path());
+        std::fs::create_dir_all(path.join("in the way")).unwrap();
+        assert!(put(&path, &status(None)).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only what was there");
+        let said = |kind: std::io::ErrorKind| StatusError::Write("s".into(), kind.into()).to_string();
+        assert_eq!(said(std::io::ErrorKind::StorageFull), "cannot write `s`; make room on its disk");
+        assert_eq!(said(std::io::ErrorKind::PermissionDenied), "cannot write `s`; let this user write the state folder");
     }
 
     #[test]

@@ -137,7 +137,10 @@ pub fn parse_moment(text: &str, zone: Option<Tz>, edge: Edge) -> Result<DateTime
         (None, Some(date), Edge::Start) => date.and_time(NaiveTime::MIN),
         // Some mean the begin of the day, and some its end.
         (None, Some(_), Edge::End) => return Err(format!("`{text}` says no time of day; write `{text} 00:00` or another time")),
-        _ => return Err(format!("`{text}` is not a moment; write `2026-11-29T22:00:00Z`, or `2026-11-29 22:00` with a zone")),
+        _ => {
+            let place = zone.map_or("with a zone".to_string(), |zone| format!("({zone})"));
+            return Err(format!("`{text}` is not a moment; write `2026-11-29T22:00:00Z`, or `2026-11-29 22:00` {place}"));
+        }
     };
     let Some(zone) = zone else {
         return Err(format!("`{text}` says no zone; add `zone: Europe/Paris`, or write `{}`", wall.format("%Y-%m-%dT%H:%M:%SZ")));

@@ -12,6 +12,7 @@ use crate::app::report::exit;
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::model::Reading;
+use crate::problem::Level;
 
 /// Collect a snapshot into a file, for `check --snapshot`
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let env = Env::real();
-    let chosen = args.target.choose(&env)?;
+    let chosen = args.target.choose(&env, Level::Error)?;
     let progress = Progress::start("connecting");
     let shot = OneShot {
         clock: &Clock::System,

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::collect::{Capabilities, probe};
 use crate::env::Env;
 use crate::model::{MissingReason, Outcome, Reading, Severity, Tier};
+use crate::problem::Level;
 use crate::text::safe;
 
 /// Say what can be watched of a server, what cannot, and what would mend it
@@ -31,7 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let env = Env::real();
-    let chosen = args.target.choose(&env)?;
+    let chosen = args.target.choose(&env, Level::Warning)?;
     let progress = Progress::start("connecting");
     let capabilities = match block_on(probe(&chosen.watch.endpoint, &chosen.watch.budget))? {
         Ok(capabilities) => capabilities,

@@ -22,6 +22,7 @@ use crate::deliver::channels::Terminal;
 use crate::deliver::render::Look;
 use crate::env::Env;
 use crate::plugin::Shelf;
+use crate::problem::Level;
 use crate::rules::check_overrides;
 use crate::store::Store;
 
@@ -44,7 +45,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt().with_max_level(args.log).with_target(false).with_ansi(term::colours()).with_writer(std::io::stderr).init();
     let env = Env::real();
-    let config = load_config(&args.config, &env)?;
+    let config = load_config(&args.config, &env, Level::Error)?;
     if args.once && config.schedule.every_s.is_none() {
         bail!("`run --once` needs `schedule: {{every: ...}}` in the config: `for` and gaps are judged against it");
     }
@@ -68,7 +69,7 @@ impl Source {
     /// Reads config and rules and builds the house; refuses what cannot be used as a whole, and, when another house runs
     /// already, changed rules that are broken or fail their own tests.
     async fn build(&self, running: Option<&Watched>) -> anyhow::Result<(House, Watched)> {
-        let config = load_config(&self.path, &self.env)?;
+        let config = load_config(&self.path, &self.env, Level::Warning)?;
         let dir = config::state_dir(Some(&config), &self.env).context("the state folder cannot be used")?;
         let watched = Watched::new(config.rules.files.clone(), Shelf::in_state(&dir).dir().to_path_buf());
         let rules = load_rules(&config.rules.files, installed_plugins(Some(&config), &self.env)?);

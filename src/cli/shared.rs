@@ -1,21 +1,22 @@
-//! What several subcommands need: the config argument, the target argument, the store, a runtime, problems on screen.
+//! What several subcommands need: the config argument, the target argument, times, a runtime, problems on screen.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::term;
 use crate::app::house::Watch;
 use crate::app::plugins::{self, Plugins};
 use crate::app::setup::{self, Rules};
+use crate::calendar::{Edge, parse_moment};
 use crate::config::{self, Config};
 use crate::env::Env;
 use crate::model::{Evidence, Matchers};
 use crate::plugin::Compiler;
 use crate::problem::{Level, Problem};
-use crate::store::Store;
 use crate::text::safe;
 
 /// An error with its causes, for a person.
@@ -38,14 +39,19 @@ pub fn seconds(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A time on the command line: RFC 3339, or `2026-11-24 18:00` in UTC.
+/// A time on the command line, UTC unless it says otherwise; a day stands for its begin.
 pub fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let plain = text.trim_end_matches('Z').replace('T', " ");
-    let known = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(&plain, form).ok());
-    known.map(|time| time.and_utc()).ok_or_else(|| "a time such as `2026-11-24 18:00` (UTC) or `2026-11-24T18:00:00+01:00`".into())
+    moment(text, Edge::Start)
+}
+
+/// The time at which something ends; a day alone is refused, since some mean its begin and some its end.
+pub fn end(text: &str) -> Result<DateTime<Utc>, String> {
+    moment(text, Edge::End)
+}
+
+fn moment(text: &str, edge: Edge) -> Result<DateTime<Utc>, String> {
+    let read = |text| parse_moment(text, Some(Tz::UTC), edge);
+    read(text).or_else(|reason| read(text.trim_end_matches('Z')).map_err(|_| reason))
 }
 
 /// Who sits here: `$USER@host`.
@@ -84,10 +90,11 @@ pub fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
     Ok(runtime.block_on(future))
 }
 
-/// Reads a config; problems are shown, errors end the command.
-pub fn load_config(path: &Path, env: &Env) -> anyhow::Result<Config> {
+/// Reads a config; errors are shown and end the command. `told` says what is shown besides: warnings are for those who
+/// look after the config, not for everybody who asks something.
+pub fn load_config(path: &Path, env: &Env, told: Level) -> anyhow::Result<Config> {
     let loaded = config::load(path, env);
-    show_problems(loaded.problems.iter().filter(|p| p.level <= Level::Warning), &loaded.sources);
+    show_problems(loaded.problems.iter().filter(|p| p.level <= told), &loaded.sources);
     loaded.config.with_context(|| format!("`{}` cannot be used; `pgsteward config check` says more", path.display()))
 }
 
@@ -143,9 +150,9 @@ pub struct Chosen {
 }
 
 impl TargetArgs {
-    /// Finds the target and loads the rules.
-    pub fn choose(&self, env: &Env) -> anyhow::Result<Chosen> {
-        let config = self.config.as_deref().map(|path| load_config(path, env)).transpose()?;
+    /// Finds the target and loads the rules; problems of the config are shown down to that level.
+    pub fn choose(&self, env: &Env, told: Level) -> anyhow::Result<Chosen> {
+        let config = self.config.as_deref().map(|path| load_config(path, env, told)).transpose()?;
         let mut own = self.rules.clone();
         own.extend(config.iter().flat_map(|c| c.rules.files.iter().cloned()));
         let mut rules = load_rules(&own, installed_plugins(config.as_ref(), env)?);
@@ -171,33 +178,6 @@ impl TargetArgs {
     }
 }
 
-/// The store of a service on this machine, to read from.
-pub fn read_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Store> {
-    existing_store(config, env)?.context(NO_STORE)
-}
-
-/// The store of a service on this machine, for the short writes that may happen beside it.
-pub fn written_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Store> {
-    let dir = config::state_dir(config, env).context("the state folder cannot be used")?;
-    let path = setup::store_path(&dir);
-    if !path.exists() {
-        bail!(NO_STORE);
-    }
-    Store::open(&path).with_context(|| format!("the store `{}` cannot be written", path.display()))
-}
-
-const NO_STORE: &str = "there is no store yet: `pgsteward run` makes one";
-
-/// The store of a service on this machine, if there is one.
-pub fn existing_store(config: Option<&Config>, env: &Env) -> anyhow::Result<Option<Store>> {
-    let Ok(dir) = config::state_dir(config, env) else { return Ok(None) };
-    let path = setup::store_path(&dir);
-    if !path.exists() {
-        return Ok(None);
-    }
-    Ok(Some(Store::open_read_only(&path).with_context(|| format!("the store `{}` cannot be read", path.display()))?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,8 +189,16 @@ mod tests {
             assert_eq!(time(text), Ok(six), "{text}");
         }
         for text in ["", "18:00", "tomorrow", "2026-13-01 00:00"] {
-            assert!(time(text).is_err(), "{text}");
+            assert!(time(text).is_err() && end(text).is_err(), "{text}");
         }
+        assert_eq!(end("2026-11-24 18:00"), Ok(six));
+    }
+
+    #[test]
+    fn a_day_begins_at_its_midnight_and_ends_nobody_knows_when() {
+        assert_eq!(time("2026-12-24"), Ok("2026-12-24T00:00:00Z".parse().unwrap()));
+        assert_eq!(end("2026-12-24").unwrap_err(), "`2026-12-24` says no time of day; write `2026-12-24 00:00` or another time");
+        assert_eq!(end("soon").unwrap_err(), "`soon` is not a moment; write `2026-11-29T22:00:00Z`, or `2026-11-29 22:00` (UTC)");
     }
 
     #[test]

@@ -1,17 +1,37 @@
 //! What the terminal can show: width, colours, sparklines. Everything printed goes through `out`, which drops colours
-//! where they would not be understood (no terminal, `NO_COLOR`) and survives a closed pipe.
+//! where they would not be understood (no terminal, `NO_COLOR`), survives a closed pipe, and keeps in mind what else went
+//! wrong, so that no command ends well whose answer nobody got.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 
 use crate::model::Severity;
 
-/// Prints to standard output. A closed pipe ends the output, not the program.
+/// What kept text from standard output first: a full disk, a failed device.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints to standard output. What cannot be written ends the output, not the program: it may be in the middle of more
+/// than its output.
 pub fn out(text: &str) {
     let mut stdout = anstream::stdout();
-    // Nobody is left to tell when the reader of our output has gone.
-    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    note(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Keeps in mind that standard output could not be written. A reader who has gone has had enough.
+pub fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error);
+    }
+}
+
+/// Why something that was printed did not come out.
+#[must_use]
+pub fn unwritten() -> Option<&'static io::Error> {
+    UNWRITTEN.get()
 }
 
 /// Prints to standard error: progress and problems, so that standard output stays clean for scripts.

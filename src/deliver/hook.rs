@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::escape::Escape;
 use super::http::{Address, HttpSettings};
 use super::template::Templates;
-use crate::secret::Secret;
 use crate::yaml::Fields;
 
 /// Settings of a channel that posts to a webhook.
@@ -23,9 +22,9 @@ pub struct Hook {
 impl Hook {
     /// Takes `url`, the keys of the line and `templates`, whose body is in that markup. What is wrong is noted in `fields`.
     pub fn take(fields: &mut Fields<'_>, body: Escape) -> Option<Self> {
-        let url = fields.required("url").and_then(|_| Secret::take(fields, "url"));
+        let url = fields.required("url").and_then(|_| Address::secret(fields, "url"));
         let http = HttpSettings::read(fields);
         let templates = Templates::take(fields, body);
-        Some(Self { url: Address::Secret(url?), http, templates })
+        Some(Self { url: url?, http, templates })
     }
 }

@@ -37,6 +37,7 @@ use futures_util::future::BoxFuture;
 
 use self::channels::{Rate, Traits};
 use crate::model::{Evidence, Notice, NoticeKind, Reach, Severity};
+use crate::secret::SecretError;
 
 /// What goes out to a channel at once: one notice, or several of one group, or a digest of what a rate limit would not let
 /// through one by one.
@@ -158,6 +159,15 @@ pub enum SendError {
         /// Seconds that the receiver asked to wait.
         after_s: Option<u64>,
     },
+    /// What one of the channel's settings names is not to be had on this machine: a secret, a file, a program. Tried again,
+    /// since somebody may put it right at any time.
+    #[error("{detail}")]
+    Unready {
+        /// The setting.
+        setting: &'static str,
+        /// What happened.
+        detail: String,
+    },
     /// This notice will never be taken.
     #[error("{detail}")]
     Permanent {
@@ -177,5 +187,12 @@ impl SendError {
     #[must_use]
     pub fn retryable(detail: impl Into<String>) -> Self {
         Self::Retryable { detail: detail.into(), after_s: None }
+    }
+
+    /// The secret of a setting is not to be had; why is said, and never what came.
+    #[must_use]
+    pub fn no_secret(setting: &'static str, error: &SecretError) -> Self {
+        let why = std::error::Error::source(error).map_or(String::new(), |why| format!(": {why}"));
+        Self::Unready { setting, detail: format!("the setting `{setting}` is not to be had: {error}{why}") }
     }
 }

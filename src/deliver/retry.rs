@@ -47,20 +47,22 @@ pub fn settle(
     seed: u64,
 ) -> AttemptOutcome {
     let dead = |error: String| AttemptOutcome::Dead { error, fallback: fallback.map(String::from) };
+    let later = |detail: &str, after_s: Option<u64>| {
+        let asked_ms = after_s.map(|s| s.clamp(1, LONGEST_ASKED_S) * 1_000);
+        let at = after(now, asked_ms.unwrap_or_else(|| backoff_ms(row.attempts, seed)));
+        let deadline_s = deadline_s(row.notice.severity);
+        if at <= row.queued_at + TimeDelta::seconds(deadline_s) {
+            return AttemptOutcome::Retry { at, error: told(detail) };
+        }
+        let limit = pgsteward_helpers::span(deadline_s as f64);
+        dead(format!("given up after {} attempts in {limit}: {}", row.attempts, told(detail)))
+    };
     match result {
         Ok(receipt) => AttemptOutcome::Delivered { receipt: told(&receipt.text), handle: receipt.handle.clone() },
         Err(SendError::Permanent { detail }) => dead(told(detail)),
         Err(SendError::Auth { detail }) => AttemptOutcome::Retry { at: after(now, LONGEST_MS), error: told(detail) },
-        Err(SendError::Retryable { detail, after_s }) => {
-            let asked_ms = after_s.map(|s| s.clamp(1, LONGEST_ASKED_S) * 1_000);
-            let at = after(now, asked_ms.unwrap_or_else(|| backoff_ms(row.attempts, seed)));
-            let deadline_s = deadline_s(row.notice.severity);
-            if at <= row.queued_at + TimeDelta::seconds(deadline_s) {
-                return AttemptOutcome::Retry { at, error: told(detail) };
-            }
-            let limit = pgsteward_helpers::span(deadline_s as f64);
-            dead(format!("given up after {} attempts in {limit}: {}", row.attempts, told(detail)))
-        }
+        Err(SendError::Retryable { detail, after_s }) => later(detail, *after_s),
+        Err(SendError::Unready { detail, .. }) => later(detail, None),
     }
 }
 
@@ -147,6 +149,8 @@ mod tests {
             AttemptOutcome::Retry { at: at(5 * 3_600 + 300), error: "token refused".into() }
         );
         assert_eq!(end(SendError::retryable("503")), dead("given up after 9 attempts in 4h: 503"));
+        let unready = SendError::Unready { setting: "url", detail: "no such file".into() };
+        assert_eq!(end(unready), dead("given up after 9 attempts in 4h: no such file"));
         let receipt = Receipt { text: "r1".into(), handle: Some("h1".into()) };
         let taken = AttemptOutcome::Delivered { receipt: "r1".into(), handle: Some("h1".into()) };
         assert_eq!(settle(&row(Severity::Info, 1), &Ok(receipt), None, at(0), 0), taken);

@@ -153,6 +153,7 @@ impl Turn<'_> {
         tracing::warn!(channel = %safe(self.name), error = %shown, "notice not delivered");
         match error {
             SendError::Retryable { after_s, .. } => circuit::failed(state, &shown, *after_s, now, self.post.seed),
+            SendError::Unready { .. } => circuit::failed(state, &shown, None, now, self.post.seed),
             SendError::Auth { .. } => {
                 circuit::refused(state, &shown, now);
                 report.paused.insert(self.name.into());

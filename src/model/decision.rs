@@ -174,7 +174,7 @@ impl fmt::Display for Reason {
             Self::FirstOfEpisode => write!(f, "first notice of this episode"),
             Self::SeverityRose { from } => write!(f, "severity rose from {from}"),
             Self::WindowOver { dedup_s } => write!(f, "still firing {} after the last notice", span(dedup_s)),
-            Self::Deduplicated { until } => write!(f, "told already; again after {}", until.format("%H:%M:%SZ")),
+            Self::Deduplicated { until } => write!(f, "told already; again after {}", until.format("%Y-%m-%d %H:%M:%SZ")),
             Self::NoRepeat => write!(f, "told already; repeats are off"),
             Self::OnItsWay => write!(f, "a notice is on its way"),
             Self::ToldOfFiring => write!(f, "the channel was told of the firing"),

@@ -33,10 +33,13 @@ pub(super) fn target(from: &Sources<'_>, question: &Question<'_>) -> Result<Stri
         .collect();
     having.sort();
     having.dedup();
-    match having.as_slice() {
-        [one] => Ok(one.clone()),
-        [] => bail!("which target? `--target` takes one of: {}", list(&known)),
-        several => bail!("several targets have such an alert; `--target` takes one of: {}", list(several)),
+    // Our own troubles and targets of an earlier config are in the store too.
+    let configured = from.config.map(|config| config.targets.as_slice()).unwrap_or_default();
+    match (having.as_slice(), configured) {
+        ([one], _) => Ok(one.clone()),
+        ([], [only]) if known.contains(&only.target.name) => Ok(only.target.name.clone()),
+        ([], _) => bail!("which target? `--target` takes one of: {}", list(&known)),
+        (several, _) => bail!("several targets have such an alert; `--target` takes one of: {}", list(several)),
     }
 }
 

@@ -69,6 +69,14 @@ pub enum Answer {
     Several(Box<Overview>),
 }
 
+impl Answer {
+    /// Whether it says anything of a channel.
+    #[must_use]
+    pub fn mentions(&self, channel: &str) -> bool {
+        matches!(self, Self::One(one) if one.channels.iter().any(|part| part.channel == channel))
+    }
+}
+
 /// All that is known of one subject.
 #[derive(Debug, Serialize)]
 pub struct Explanation {

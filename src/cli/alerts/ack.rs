@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Place, living};
-use crate::cli::shared::{author, seconds, written_store};
+use super::living;
+use crate::cli::place::Place;
+use crate::cli::shared::{author, seconds};
 use crate::cli::term;
 use crate::clock::Clock;
 use crate::model::{Ack, AckMode, Alert};
@@ -46,12 +47,15 @@ pub struct UnackArgs {
     who: Option<String>,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
+    if args.note.trim().is_empty() {
+        bail!("a note needs words: who is asked why nobody is woken reads them");
+    }
     let now = Clock::System.now();
-    let mut store = written_store(place.config, place.env)?;
+    let mut store = place.written_store()?;
     let alerts: Vec<Alert> = args.ids.iter().map(|id| living(&store, id)).collect::<anyhow::Result<_>>()?;
     for alert in &alerts {
-        let ack = ack_of(alert, args, args.who.clone().unwrap_or_else(|| author(place.env)), now);
+        let ack = ack_of(alert, args, args.who.clone().unwrap_or_else(|| author(&place.env)), now);
         if !store.ack(&alert.target, &alert.fingerprint, &ack)? {
             bail!("alert {} is over meanwhile", short(alert));
         }
@@ -68,10 +72,10 @@ fn ack_of(alert: &Alert, args: &Args, who: String, now: DateTime<Utc>) -> Ack {
     Ack { episode: alert.episode.clone(), who, note: args.note.clone(), at: now, until, mode, severity: alert.severity }
 }
 
-pub(super) fn unack(args: &UnackArgs, place: &Place<'_>) -> anyhow::Result<ExitCode> {
-    let mut store = written_store(place.config, place.env)?;
+pub(super) fn unack(args: &UnackArgs, place: &Place) -> anyhow::Result<ExitCode> {
+    let mut store = place.written_store()?;
     let alert = living(&store, &args.id)?;
-    let who = args.who.clone().unwrap_or_else(|| author(place.env));
+    let who = args.who.clone().unwrap_or_else(|| author(&place.env));
     if !store.unack(&alert.target, &alert.fingerprint, &who, Clock::System.now())? {
         bail!("nobody has acknowledged alert {}", short(&alert));
     }

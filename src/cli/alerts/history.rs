@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pgsteward_helpers::span;
 use serde_json::{Value, json};
 
-use super::Place;
-use crate::cli::shared::{clock, counted, matchers, read_store, seconds};
+use crate::cli::place::Place;
+use crate::cli::shared::{clock, counted, matchers, seconds};
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
@@ -37,12 +37,16 @@ pub struct Args {
 /// Episodes in a table.
 const SHOWN: usize = 200;
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
     let conditions = matchers(&args.matchers)?;
     let since = i64::try_from(args.since).ok().and_then(TimeDelta::try_seconds).and_then(|span| now.checked_sub_signed(span));
     let filter = EpisodeFilter { target: args.target.clone(), since, ..EpisodeFilter::default() };
-    let mut episodes = read_store(place.config, place.env)?.episodes(&filter)?;
+    let store = place.read_store()?;
+    let mut episodes = store.episodes(&filter)?;
+    if let Some(target) = args.target.as_deref().filter(|_| episodes.is_empty()) {
+        place.know_target(target, &store)?;
+    }
     episodes.retain(|episode| wanted(episode, &conditions));
     term::out(&if args.json {
         format!("{}\n", serde_json::to_string_pretty(&episodes.iter().map(document).collect::<Vec<_>>())?)

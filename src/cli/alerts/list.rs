@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use pgsteward_helpers::span;
 
-use super::Place;
 use crate::alert::is_matched;
-use crate::cli::shared::{matchers, read_store};
+use crate::cli::place::Place;
+use crate::cli::shared::matchers;
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
@@ -42,11 +42,14 @@ fn state(text: &str) -> Result<State, String> {
     states.into_iter().find(|state| state.as_str() == text).ok_or_else(|| "pending, firing or recovering".into())
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
-    let store = read_store(place.config, place.env)?;
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
+    let store = place.read_store()?;
     let mut alerts = store.alerts(args.target.as_deref())?;
+    if let Some(target) = args.target.as_deref().filter(|_| alerts.is_empty()) {
+        place.know_target(target, &store)?;
+    }
     let conditions = matchers(&args.matchers)?;
-    alerts.retain(|alert| wanted(alert, args, &conditions, place.config));
+    alerts.retain(|alert| wanted(alert, args, &conditions, place.config.as_ref()));
     alerts.sort_by(|a, b| (b.severity, &a.target, &a.rule, &a.subject).cmp(&(a.severity, &b.target, &b.rule, &b.subject)));
     let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&alerts)?) } else { page(&alerts, Clock::System.now()) };
     term::out(&text);

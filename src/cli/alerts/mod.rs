@@ -10,8 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::config::Config;
-use crate::env::Env;
+use super::place::Place;
 use crate::model::Alert;
 use crate::store::Store;
 use crate::text::safe;
@@ -36,9 +35,7 @@ enum Command {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let env = Env::real();
-    let config = args.config.as_deref().map(|path| super::shared::load_config(path, &env)).transpose()?;
-    let place = Place { config: config.as_ref(), env: &env };
+    let place = Place::of(args.config.as_deref())?;
     match &args.command {
         Command::List(args) => list::run(args, &place),
         Command::Show(args) => show::run(args, &place),
@@ -46,12 +43,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Ack(args) => ack::run(args, &place),
         Command::Unack(args) => ack::unack(args, &place),
     }
-}
-
-/// Where alerts are.
-struct Place<'a> {
-    config: Option<&'a Config>,
-    env: &'a Env,
 }
 
 /// The living alert whose id begins so.

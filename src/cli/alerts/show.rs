@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 
-use super::Place;
 use crate::alert::is_matched;
 use crate::app::explain::Said;
-use crate::cli::shared::{evidence, read_store};
+use crate::cli::place::Place;
+use crate::cli::shared::evidence;
 use crate::cli::table;
 use crate::cli::term::{self, BOLD, DIM, severity_style, styled};
 use crate::clock::Clock;
@@ -23,8 +23,8 @@ pub struct Args {
     id: String,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
-    let store = read_store(place.config, place.env)?;
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
+    let store = place.read_store()?;
     let (target, fingerprint) = one(&store, &args.id)?;
     let alerts = store.alerts_by_prefix(&fingerprint.0)?;
     let mut text = match alerts.iter().find(|alert| alert.target == target) {
@@ -56,7 +56,7 @@ fn head(severity: Severity, rule: &str, target: &str, subject: &str, summary: &s
     format!("{bad}  {} on {}  {}\n{}\n", styled(BOLD, rule), safe(target), safe(subject), safe(summary))
 }
 
-fn living(store: &Store, alert: &Alert, place: &Place<'_>, now: DateTime<Utc>) -> anyhow::Result<String> {
+fn living(store: &Store, alert: &Alert, place: &Place, now: DateTime<Utc>) -> anyhow::Result<String> {
     let mut text = head(alert.severity, &alert.rule, &alert.target, &alert.subject.to_string(), &alert.summary);
     if !alert.detail.is_empty() {
         text.push_str(&format!("{}\n", safe(&alert.detail)));

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
+use super::place::existing_store;
 use super::progress::Progress;
-use super::shared::{TargetArgs, block_on, existing_store, explain};
+use super::shared::{TargetArgs, block_on, explain};
 use super::term;
 use crate::app::oneshot::{self, OneShot};
 use crate::app::report::Report;
@@ -21,6 +22,7 @@ use crate::collect::Sample;
 use crate::config::Config;
 use crate::env::Env;
 use crate::model::{Catalog, Tier};
+use crate::problem::Level;
 use crate::rules::RuleSet;
 use crate::store::Store;
 
@@ -96,7 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn report(args: &Args) -> anyhow::Result<Report> {
     let env = Env::real();
     let sample = args.snapshot.as_deref().map(Sample::read).transpose().context("the snapshot cannot be used")?;
-    let mut chosen = args.target.choose(&env)?;
+    let mut chosen = args.target.choose(&env, Level::Error)?;
     for pack in &args.packs {
         known_pack(pack, &chosen.rules.set)?;
     }

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 
-use super::shared::{installed_plugins, load_config, load_rules, read_store, time};
+use super::place::Place;
+use super::shared::{installed_plugins, load_rules, time};
 use super::term;
 use crate::app::explain::{Question, Sources, explain};
 use crate::clock::Clock;
-use crate::env::Env;
 
 /// Say why a rule fires or is silent, and what was told to whom
 ///
@@ -48,12 +48,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let env = Env::real();
-    let config = args.config.as_deref().map(|path| load_config(path, &env)).transpose()?;
-    let store = read_store(config.as_ref(), &env)?;
+    let place = Place::of(args.config.as_deref())?;
+    let (config, store) = (place.config.as_ref(), place.read_store()?);
     let mut own = args.rules.clone();
     own.extend(config.iter().flat_map(|c| c.rules.files.iter().cloned()));
-    let rules = load_rules(&own, installed_plugins(config.as_ref(), &env)?);
+    let rules = load_rules(&own, installed_plugins(config, &place.env)?);
     let now = Clock::System.now();
     let question = Question {
         rule: &args.rule,
@@ -62,7 +61,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         at: args.at,
         channel: args.channel.as_deref(),
     };
-    let answer = explain(&Sources { store: &store, rules: &rules.set, config: config.as_ref(), now }, &question)?;
+    let answer = explain(&Sources { store: &store, rules: &rules.set, config, now }, &question)?;
+    if let Some(channel) = args.channel.as_deref().filter(|channel| !answer.mentions(channel)) {
+        place.know_channel(channel, &store)?;
+    }
     let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&answer)?) } else { page::render(&answer, term::width()) };
     term::out(&text);
     Ok(ExitCode::SUCCESS)

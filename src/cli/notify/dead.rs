@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::Place;
-use crate::cli::shared::read_store;
+use crate::cli::place::Place;
 use crate::cli::table;
 use crate::cli::term;
 use crate::store::{DeadFilter, NoticeState, SentNotice};
@@ -23,9 +22,12 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
-    let store = read_store(place.config, place.env)?;
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
+    let store = place.read_store()?;
     let dead = store.dead_letters(&DeadFilter { channel: args.channel.clone(), ..DeadFilter::default() })?;
+    if let Some(channel) = args.channel.as_deref().filter(|_| dead.is_empty()) {
+        place.know_channel(channel, &store)?;
+    }
     term::out(&if args.json {
         format!("{}\n", serde_json::to_string_pretty(&dead.iter().map(document).collect::<Vec<_>>())?)
     } else if dead.is_empty() {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::Place;
-use crate::cli::shared::{clock, read_store};
+use crate::cli::place::Place;
+use crate::cli::shared::clock;
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
@@ -26,11 +26,11 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
-    let store = read_store(place.config, place.env)?;
+    let store = place.read_store()?;
     let (health, last) = (store.channel_health(now)?, store.last_deliveries()?);
-    let configured = place.config.map(|config| &config.channels);
+    let configured = place.config.as_ref().map(|config| &config.channels);
     let lines = lines(configured, &health, &last);
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&lines.iter().map(Line::document).collect::<Vec<_>>())?)

@@ -12,10 +12,7 @@ mod trial;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-
-use crate::config::Config;
-use crate::env::Env;
+use super::place::Place;
 
 /// Try channels, see how they fare, and let them go on after trouble
 #[derive(Debug, clap::Args)]
@@ -39,9 +36,7 @@ enum Command {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let env = Env::real();
-    let config = args.config.as_deref().map(|path| super::shared::load_config(path, &env)).transpose()?;
-    let place = Place { config: config.as_ref(), env: &env };
+    let place = Place::of(args.config.as_deref())?;
     match &args.command {
         Command::Test(args) => test::run(args, &place),
         Command::Send(args) => send::run(args, &place),
@@ -50,18 +45,5 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Dead(args) => dead::run(args, &place),
         Command::Redrive(args) => redrive::run(args, &place),
         Command::Catch(args) => catch::run(args),
-    }
-}
-
-/// Where channels are.
-struct Place<'a> {
-    config: Option<&'a Config>,
-    env: &'a Env,
-}
-
-impl Place<'_> {
-    /// The config; drills cannot do without.
-    fn channels(&self) -> anyhow::Result<&Config> {
-        self.config.context("which channels? `--config FILE` names them")
     }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::Place;
-use crate::cli::shared::{counted, written_store};
+use crate::cli::place::Place;
+use crate::cli::shared::counted;
 use crate::cli::term;
 use crate::clock::Clock;
 use crate::store::DeadFilter;
@@ -26,17 +26,20 @@ pub struct Args {
     channel: Option<String>,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     if args.keys.iter().any(String::is_empty) {
         bail!("an empty key would mean all of them; say `--all`");
     }
     let now = Clock::System.now();
-    let mut store = written_store(place.config, place.env)?;
+    let mut store = place.written_store()?;
     let of = |key: Option<String>| DeadFilter { channel: args.channel.clone(), key, ..DeadFilter::default() };
     let filters: Vec<DeadFilter> = if args.all { vec![of(None)] } else { args.keys.iter().cloned().map(|key| of(Some(key))).collect() };
     let mut count = 0;
     for filter in &filters {
         count += store.redrive(filter, now)?;
+    }
+    if let Some(channel) = args.channel.as_deref().filter(|_| count == 0) {
+        place.know_channel(channel, &store)?;
     }
     if count == 0 {
         bail!("nothing that was given up is meant, or what it says is over; `pgsteward notify dead` shows what there is");

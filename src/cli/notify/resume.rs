@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::Place;
-use crate::cli::shared::{counted, written_store};
+use crate::cli::place::Place;
+use crate::cli::shared::counted;
 use crate::cli::term;
 use crate::clock::Clock;
 use crate::text::safe;
@@ -19,10 +19,11 @@ pub struct Args {
     channel: String,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
-    let mut store = written_store(place.config, place.env)?;
+    let mut store = place.written_store()?;
     let name = args.channel.as_str();
+    place.know_channel(name, &store)?;
     let waiting = store.channel_health(now)?.get(name).map_or(0, |health| health.waiting);
     if !store.resume_channel(name, now)? {
         bail!("channel `{}` is not paused; `pgsteward notify list` shows those that are", safe(name));

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use super::{Place, trial};
+use super::trial;
 use crate::app::{drill, setup};
+use crate::cli::place::{Place, unknown};
 use crate::cli::shared::{installed_plugins, load_rules};
 use crate::cli::term;
 use crate::clock::Clock;
@@ -37,9 +38,9 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
-    let config = place.channels()?;
-    let rules = load_rules(&config.rules.files, installed_plugins(place.config, place.env)?);
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
+    let config = place.config()?;
+    let rules = load_rules(&config.rules.files, installed_plugins(place.config.as_ref(), &place.env)?);
     let meta = rule(&rules.set, &args.rule)?;
     let target = target(args.target.as_deref(), config)?;
     let (_, decide) = setup::wants(Some(config), &target);
@@ -53,6 +54,9 @@ pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
     }
     if notices.is_empty() {
         let whom = args.channel.as_ref().map_or("no channel".into(), |only| format!("channel `{}`", safe(only)));
+        if let Some(only) = args.channel.as_deref().filter(|only| !config.channels.contains_key(*only)) {
+            return Err(unknown("channel", only, "the config", config.channels.keys()));
+        }
         bail!("a {severity} alert of `{}` on `{}` does not lead to {whom}", meta.id, safe(&target.name));
     }
     trial::show(&trial::all(notices, place)?, args.json)
@@ -73,7 +77,10 @@ fn target(name: Option<&str>, config: &Config) -> anyhow::Result<Target> {
         Some(name) => targets.find(|target| target.name == name),
         None => targets.next(),
     };
-    found.cloned().with_context(|| format!("the config names no target{}", name.map_or(String::new(), |name| format!(" `{}`", safe(name)))))
+    found.cloned().ok_or_else(|| match name {
+        Some(name) => unknown("target", name, "the config", config.targets.iter().map(|target| &target.target.name)),
+        None => anyhow::anyhow!("the config names no target"),
+    })
 }
 
 /// Which channels are not told, and why.

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::{Place, trial};
+use super::trial;
 use crate::app::drill;
+use crate::cli::place::Place;
 use crate::cli::shared::author;
 use crate::clock::Clock;
 
@@ -23,10 +24,10 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
-    let all = place.channels()?.channels.keys().cloned();
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
+    let all = place.config()?.channels.keys().cloned();
     let names: Vec<String> = if args.channels.is_empty() { all.collect() } else { args.channels.clone() };
-    let (who, now) = (author(place.env), Clock::System.now());
+    let (who, now) = (author(&place.env), Clock::System.now());
     let drills = names.iter().map(|name| drill::of_channel(name, &who, now)).collect();
     trial::show(&trial::all(drills, place)?, args.json)
 }

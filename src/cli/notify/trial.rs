@@ -3,19 +3,18 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use anyhow::Context;
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::Place;
 use crate::app::drill;
 use crate::app::report::exit;
-use crate::cli::shared::{block_on, existing_store};
+use crate::cli::place::{Place, unknown};
+use crate::cli::shared::block_on;
 use crate::cli::table;
 use crate::cli::term;
 use crate::config::Config;
-use crate::deliver::channels::{Means, Terminal};
+use crate::deliver::channels::{KINDS, Means, Terminal};
 use crate::deliver::render::Look;
 use crate::deliver::{Channel, Receipt, SendError};
 use crate::model::Notice;
@@ -30,12 +29,12 @@ pub(super) struct Tried {
 }
 
 /// Sends each notice to its channel, all at the same time.
-pub(super) fn all(notices: Vec<Notice>, place: &Place<'_>) -> anyhow::Result<Vec<Tried>> {
-    let config = place.channels()?;
+pub(super) fn all(notices: Vec<Notice>, place: &Place) -> anyhow::Result<Vec<Tried>> {
+    let config = place.config()?;
     let channels =
         notices.into_iter().map(|notice| Ok((channel(&notice.channel, config, place)?, notice))).collect::<anyhow::Result<Vec<_>>>()?;
     // Where the store cannot be read a drill is still worth something.
-    let states = existing_store(place.config, place.env).ok().flatten().and_then(|store| store.channel_states().ok()).unwrap_or_default();
+    let states = place.existing_store().ok().flatten().and_then(|store| store.channel_states().ok()).unwrap_or_default();
     let sends = channels.iter().map(|(channel, notice)| drill::send(channel.as_ref(), notice.clone()));
     let answers = block_on(join_all(sends))?;
     let mut tried = Vec::with_capacity(answers.len());
@@ -46,9 +45,8 @@ pub(super) fn all(notices: Vec<Notice>, place: &Place<'_>) -> anyhow::Result<Vec
     Ok(tried)
 }
 
-fn channel(name: &str, config: &Config, place: &Place<'_>) -> anyhow::Result<Box<dyn Channel>> {
-    let known = || config.channels.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let found = config.channels.get(name).with_context(|| format!("there is no channel `{name}`; the config has: {}", known()))?;
+fn channel(name: &str, config: &Config, place: &Place) -> anyhow::Result<Box<dyn Channel>> {
+    let Some(found) = config.channels.get(name) else { return Err(unknown("channel", name, "the config", config.channels.keys())) };
     // What a channel writes to the terminal is no answer for a script.
     let look = Look { colour: term::colours(), width: term::width() };
     let terminal = Terminal { writer: Arc::new(Mutex::new(anstream::stderr())), look };
@@ -79,7 +77,7 @@ impl Tried {
     fn result(&self) -> &'static str {
         match &self.answer {
             Ok(_) => "sent",
-            Err(SendError::Retryable { .. }) => "not now",
+            Err(SendError::Retryable { .. } | SendError::Unready { .. }) => "not now",
             Err(SendError::Permanent { .. }) => "refused",
             Err(SendError::Auth { .. }) => "login refused",
         }
@@ -91,12 +89,22 @@ impl Tried {
         match (&self.answer, &self.paused) {
             (Ok(_), Some((at, _))) => Some(format!("it is paused since {}; it works again, so: {resume}", at.format("%F %TZ"))),
             (Ok(_), None) => None,
-            (Err(SendError::Auth { .. }), _) => Some(format!("put a login into its settings that the receiver takes; then: {resume}")),
+            (Err(SendError::Auth { .. }), _) => Some(format!("{}; then: {resume}", self.refused())),
+            (Err(SendError::Unready { setting, .. }), _) => {
+                let whose = "a service has an environment and rights of its own";
+                Some(format!(
+                    "mend its setting `{setting}`, or on this machine what that names ({whose}); notices wait and are tried again"
+                ))
+            }
             (Err(SendError::Permanent { .. }), _) => Some("it will never be taken like this: mend the channel's settings".into()),
             (Err(SendError::Retryable { .. }), _) => {
                 Some("notices wait and are tried again; is the receiver up, and is it reached from here?".into())
             }
         }
+    }
+
+    fn refused(&self) -> &'static str {
+        KINDS.iter().find(|kind| kind.name == self.kind).map(|kind| kind.refused).unwrap_or_default()
     }
 
     fn detail(&self) -> String {
@@ -146,10 +154,15 @@ mod tests {
             [
                 "chat     slack  login refused  401 invalid_auth",
                 "",
-                "chat: put a login into its settings that the receiver takes; then: pgsteward notify resume chat"
+                "chat: put a token with the scope `chat:write` into `token`, or the address of a live webhook into `url`; then: pgsteward notify resume chat"
             ]
         );
         assert_eq!(tried(auth(), None).document()["result"], "login_refused");
+        let unready = SendError::Unready { setting: "url", detail: "the setting `url` is not to be had".into() };
+        assert!(said(tried(Err(unready), None))[2].starts_with("chat: mend its setting `url`, or on this machine what that names"));
+        let of_kind = |kind: &str| Tried { kind: kind.into(), ..tried(auth(), None) }.mend().unwrap();
+        assert!(of_kind("pagerduty").contains("into `routing_key`"), "{}", of_kind("pagerduty"));
+        assert!(of_kind("exec").contains("exit code 77"), "{}", of_kind("exec"));
         assert!(said(tried(Err(SendError::retryable("connection refused")), None))[2].starts_with("chat: notices wait"));
     }
 }

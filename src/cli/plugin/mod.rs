@@ -22,6 +22,7 @@ use anyhow::Context;
 use crate::config::{self, Config, PluginsConfig};
 use crate::env::Env;
 use crate::plugin::Shelf;
+use crate::problem::Level;
 
 /// Write, test, install and manage compiled plugins
 #[derive(Debug, clap::Args)]
@@ -85,7 +86,7 @@ impl Place {
     /// The shelf, and what the config says of plugins.
     fn open(&self) -> anyhow::Result<(Shelf, PluginsConfig)> {
         let env = Env::real();
-        let config: Option<Config> = self.config.as_deref().map(|path| super::shared::load_config(path, &env)).transpose()?;
+        let config: Option<Config> = self.config.as_deref().map(|path| super::shared::load_config(path, &env, Level::Error)).transpose()?;
         let dir = config::state_dir(config.as_ref(), &env).context("there is no state folder to keep plugins in")?;
         Ok((Shelf::in_state(&dir), config.map(|config| config.plugins).unwrap_or_default()))
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::super::shared::{existing_store, load_config};
+use super::super::place::Place;
 use super::super::term::{self, BOLD, DIM, styled};
 use super::author::{self, Desk, show};
 use crate::app::behind::{Behind, behind, windows_gone};
@@ -33,17 +33,16 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let env = Env::real();
-    let config = args.config.as_deref().map(|path| load_config(path, &env)).transpose()?;
-    let store = existing_store(config.as_ref(), &env)?.context("there is no store yet: `pgsteward run` makes one")?;
+    let place = Place::of(args.config.as_deref())?;
+    let (config, store) = (place.config.as_ref(), place.read_store()?);
     let behind = behind(&store, &args.alert)?;
-    let path = args.path.clone().map_or_else(|| installed(&behind.rule, config.as_ref(), &env), Ok)?;
+    let path = args.path.clone().map_or_else(|| installed(&behind.rule, config, &place.env), Ok)?;
     let mut desk = author::open(&path)?;
     if let Some(about) = desk.rules.plugins.first() {
-        desk.plugin.limits = config.as_ref().map_or(desk.plugin.limits, |config| config.plugins.of(&about.id).limits);
+        desk.plugin.limits = config.map_or(desk.plugin.limits, |config| config.plugins.of(&about.id).limits);
     }
     term::out(&head(&behind, &desk));
-    let (rule, trace) = replay(&behind, &store, &desk, config.as_ref())?;
+    let (rule, trace) = replay(&behind, &store, &desk, config)?;
     Ok(ExitCode::from(told(&behind, &rule, &trace)))
 }
 

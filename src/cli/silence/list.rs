@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use pgsteward_helpers::span;
 
-use super::Place;
 use crate::app::silence;
-use crate::cli::shared::read_store;
+use crate::cli::place::Place;
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
@@ -28,25 +27,26 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
-    let store = read_store(place.config, place.env)?;
+    // What the config plans is known before the first `run`.
+    let store = if place.config.is_some() { place.existing_store()? } else { Some(place.read_store()?) };
     let since = if args.all { DateTime::<Utc>::MIN_UTC } else { now };
     let planned = place.config.iter().flat_map(|config| &config.silences).filter(|one| one.ends_at > since).cloned();
-    let mut silences = store.silences_since(since)?;
+    let mut silences = store.as_ref().map_or(Ok(Vec::new()), |store| store.silences_since(since))?;
     silences.extend(planned);
-    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&silences)?) } else { page(&store, &silences, now)? };
+    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&silences)?) } else { page(store.as_ref(), &silences, now)? };
     term::out(&text);
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(store: &Store, silences: &[Silence], now: DateTime<Utc>) -> anyhow::Result<String> {
+fn page(store: Option<&Store>, silences: &[Silence], now: DateTime<Utc>) -> anyhow::Result<String> {
     if silences.is_empty() {
         return Ok("no silence\n".into());
     }
     let mut rows = Vec::new();
     for one in silences {
-        let matching = silence::preview(store, &one.matchers, now)?.now.len();
+        let matching = store.map_or(Ok(0), |store| silence::preview(store, &one.matchers, now).map(|found| found.now.len()))?;
         rows.push(row(one, matching, now));
     }
     Ok(table::render(&["id", "state", "until", ">alerts now", "by", "reason", "matchers"], &rows))

@@ -8,8 +8,7 @@ mod start;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::Config;
-use crate::env::Env;
+use super::place::Place;
 
 /// Keep notices of some alerts back for a while
 ///
@@ -34,19 +33,11 @@ enum Command {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let env = Env::real();
-    let config = args.config.as_deref().map(|path| super::shared::load_config(path, &env)).transpose()?;
-    let place = Place { config: config.as_ref(), env: &env };
+    let place = Place::of(args.config.as_deref())?;
     match &args.command {
         Command::Start(args) => start::run(args, &place),
         Command::Preview(args) => preview::run(args, &place),
         Command::List(args) => list::run(args, &place),
         Command::End(args) => end::run(args, &place),
     }
-}
-
-/// Where silences are.
-struct Place<'a> {
-    config: Option<&'a Config>,
-    env: &'a Env,
 }

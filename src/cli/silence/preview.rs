@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 
-use super::Place;
 use crate::app::silence::{self, DAYS, Preview, Taken};
-use crate::cli::shared::{clock, counted, matchers, read_store};
+use crate::cli::place::Place;
+use crate::cli::shared::{clock, counted, matchers};
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
@@ -27,9 +27,9 @@ pub struct Args {
 /// Alerts shown of each list.
 const SHOWN: usize = 10;
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
-    let found = silence::preview(&read_store(place.config, place.env)?, &matchers(&args.matchers)?, now)?;
+    let found = silence::preview(&place.read_store()?, &matchers(&args.matchers)?, now)?;
     term::out(&if args.json { format!("{}\n", serde_json::to_string_pretty(&found)?) } else { page(&found, now) });
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,11 @@ use anyhow::bail;
 use chrono::{DateTime, TimeDelta, Utc};
 use pgsteward_helpers::span;
 
-use super::{Place, preview};
+use super::preview;
 use crate::app::report::exit;
 use crate::app::silence;
-use crate::cli::shared::{author, clock, matchers, seconds, time, written_store};
+use crate::cli::place::Place;
+use crate::cli::shared::{author, clock, end, matchers, seconds, time};
 use crate::cli::term;
 use crate::clock::Clock;
 use crate::model::Silence;
@@ -21,7 +22,7 @@ use crate::text::safe;
 /// Prints its id on standard output, for scripts; what it matches now and matched in the last 7 days goes to standard error.
 /// In a pipeline: `id=$(pgsteward silence start target=orders-1 --for 30m --reason deploy)`. Asks before it begins only on a
 /// terminal. A silence of everything must be meant: `--all` instead of MATCHERS. Exit code 0 when it began, 1 when the
-/// answer was no, 3 when it cannot.
+/// answer was no, 3 when it cannot. With `--config` it may come before the first `run`, whose store it then makes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which alerts
@@ -34,7 +35,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "SPAN", value_parser = seconds, required_unless_present = "until", conflicts_with = "until")]
     lasts: Option<u64>,
     /// Until when (UTC unless it says otherwise)
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = end)]
     until: Option<DateTime<Utc>>,
     /// From when, if not now
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -56,11 +57,11 @@ pub struct Args {
     yes: bool,
 }
 
-pub(super) fn run(args: &Args, place: &Place<'_>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let now = Clock::System.now();
-    let who = args.author.clone().unwrap_or_else(|| author(place.env));
+    let who = args.author.clone().unwrap_or_else(|| author(&place.env));
     let silence = silence_of(args, who, now)?;
-    let mut store = written_store(place.config, place.env)?;
+    let mut store = place.made_store()?;
     let taken = silence::preview(&store, &silence.matchers, now)?;
     let whole = if silence.matchers.is_empty() { "everything".into() } else { safe(&silence.matchers.to_string()) };
     term::err(&format!("Silence of {whole} until {}, by {}\n", clock(silence.ends_at, now), safe(&silence.author)));

@@ -33,6 +33,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "posts alerts to an Alertmanager, or to every member of a cluster of them",
     example: "kind: alertmanager\nurls: [https://am-1.example, https://am-2.example]   # every member; a path prefix is kept\nends_after: 7d                    # must be longer than the repeat; a crash of all pgstewards leaves alerts open this long\nusername: pgsteward               # or `token`, or nothing\npassword: {env: AM_PASSWORD}\ntimeout: 10s                      # also: proxy, ca, cert, key\n",
     traits: Traits { stateful: true, reach: Reach::Tell, most: 64, digest: false, rate: None, draws: false },
+    refused: "put a login that the receiver takes into `token`, or into `username` and `password`",
     settings,
 };
 
@@ -141,7 +142,7 @@ fn sum(answers: Vec<Result<String, SendError>>) -> Result<Receipt, SendError> {
         return Ok(Receipt::new(format!("taken by {} of {all}: {}{}", took.len(), took.join(", "), missed.concat())));
     }
     failed.sort_by_key(|answer| match answer {
-        Err(SendError::Retryable { .. }) => 0,
+        Err(SendError::Retryable { .. } | SendError::Unready { .. }) => 0,
         Err(SendError::Auth { .. }) => 1,
         _ => 2,
     });

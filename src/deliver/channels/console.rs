@@ -14,6 +14,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "writes notices to the terminal, for people",
     example: "kind: console\n",
     traits: Traits { stateful: false, reach: Reach::Record, most: 1, digest: false, rate: None, draws: false },
+    refused: "",
     settings: |_, _| Some(ChannelSettings(std::sync::Arc::new(ConsoleSettings {}))),
 };
 

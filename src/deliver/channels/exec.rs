@@ -29,6 +29,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "runs a program with the notices as lines of JSON on its standard input; exit code 0 is delivered, 75 try again, 77 not allowed (the channel pauses), any other is never tried again",
     example: "kind: exec\ncommand: [/usr/local/bin/tell, --urgent]   # a list; no shell reads it\ntimeout: 20s                               # at most 25s\n",
     traits: Traits { stateful: false, reach: Reach::Tell, most: 64, digest: false, rate: None, draws: false },
+    refused: "the program ended with exit code 77, not allowed to: give it, or the user that runs pgsteward, the rights or the login that it lacks",
     settings,
 };
 
@@ -130,7 +131,9 @@ impl Exec {
         #[cfg(unix)]
         command.process_group(0);
         let started = command.spawn();
-        started.map(Running).map_err(|e| SendError::retryable(format!("the program `{}` cannot be started: {e}", self.program())))
+        let unready =
+            |e| SendError::Unready { setting: "command", detail: format!("the program `{}` cannot be started: {e}", self.program()) };
+        started.map(Running).map_err(unready)
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "appends notices to a file as lines of JSON, for programs",
     example: "kind: log\nfile: /var/log/pgsteward/alerts.jsonl   # its folder must be there\nrotate: 50MB                            # when it would grow beyond this it becomes alerts.jsonl.1\nkeep: 5                                 # older files: .1 to .5\n",
     traits: Traits { stateful: false, reach: Reach::Record, most: 64, digest: false, rate: None, draws: false },
+    refused: "",
     settings,
 };
 
@@ -112,14 +113,16 @@ fn explain(file: &Path, error: &io::Error) -> SendError {
         io::ErrorKind::NotFound => "; make its folder",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; let the user that runs pgsteward write there",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room on its disk",
+        io::ErrorKind::InvalidInput => "; name a plain file",
         io::ErrorKind::WouldBlock => "; another process has held its lock for too long",
         _ => "",
     };
-    SendError::retryable(format!("the log `{}` cannot be written: {error}{mend}", file.display()))
+    SendError::Unready { setting: "file", detail: format!("the log `{}` cannot be written: {error}{mend}", file.display()) }
 }
 
 /// Adds a line and brings it to the disk; the length of the file afterwards.
 fn append(settings: &LogSettings, line: &str) -> io::Result<u64> {
+    plain(&settings.file)?;
     let _turn = lock(&beside(&settings.file, "lock"))?;
     let (mut file, mut size) = open(&settings.file)?;
     if size > 0 && size + line.len() as u64 + 2 > settings.rotate {
@@ -135,6 +138,14 @@ fn append(settings: &LogSettings, line: &str) -> io::Result<u64> {
         sync_folder(&settings.file)?;
     }
     Ok(size + text.len() as u64)
+}
+
+/// A pipe would wait for its reader, and a device keeps nothing.
+fn plain(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe, a device or a folder")),
+        _ => Ok(()),
+    }
 }
 
 /// `alerts.jsonl` and `lock` make `alerts.jsonl.lock`.
@@ -310,8 +321,22 @@ mod tests {
     #[test]
     fn a_full_disk_says_so() {
         let error = OpenOptions::new().write(true).open("/dev/full").unwrap().write_all(b"line\n").unwrap_err();
-        let SendError::Retryable { detail, .. } = explain(Path::new("/var/log/a.jsonl"), &error) else { panic!("it may be mended") };
+        let SendError::Unready { detail, .. } = explain(Path::new("/var/log/a.jsonl"), &error) else { panic!("it may be mended") };
         assert_eq!(detail, "the log `/var/log/a.jsonl` cannot be written: No space left on device (os error 28); make room on its disk");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_plain_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for file in [pipe, "/dev/null".into(), folder.path().into()] {
+            let error = append(&LogSettings { file: file.clone(), ..log(&folder, 1_000, 1) }, "line").unwrap_err();
+            let told = explain(&file, &error).to_string();
+            let wanted = format!("the log `{}` cannot be written: it is a pipe, a device or a folder; name a plain file", file.display());
+            assert_eq!(told, wanted);
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct ChannelKind {
     pub example: &'static str,
     /// What all channels of the kind have in common.
     pub traits: Traits,
+    /// What to do, and by which settings, when its receiver does not know us; empty for a kind that asks nobody.
+    pub refused: &'static str,
     /// Takes the kind's own keys from a channel's map in that file and notes what is wrong with them.
     pub settings: fn(file: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings>,
 }

@@ -41,6 +41,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "opens, acknowledges and closes incidents by PagerDuty's Events API v2",
     example: "kind: pagerduty\nrouting_key: {file: /run/credentials/pagerduty}     # of an integration of the kind `Events API v2`\nurl: https://events.eu.pagerduty.com/v2/enqueue     # the European service; without it the American one\ntimeout: 10s                                        # also: proxy, ca, cert, key\n",
     traits: Traits { stateful: true, reach: Reach::Page, most: 1, digest: false, rate: Some(Rate { count: 120, per_s: 60 }), draws: false },
+    refused: "put the integration key of a live Events API v2 integration into `routing_key`; a key of the European service needs `url` as well",
     settings,
 };
 

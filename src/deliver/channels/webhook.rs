@@ -29,6 +29,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "posts notices as JSON in the form of Alertmanager's webhooks (version 4), signed",
     example: "kind: webhook\nurl: https://alerts.example/hook         # or {env: NAME}, {file: /path} where the address is a secret\nsecret: {file: /run/credentials/hook}    # X-Pgsteward-Signature: t=SECONDS,v1=HMAC-SHA256 of `SECONDS.BODY` in hex\ntoken: {env: HOOK_TOKEN}                 # Authorization: Bearer; or `username` and `password`\nmax_alerts: 64                           # more of one group are counted in `truncatedAlerts`\ntimeout: 10s                             # also: proxy, ca, cert, key\n",
     traits: Traits { stateful: false, reach: Reach::Tell, most: MOST, digest: false, rate: None, draws: false },
+    refused: "put a login that the receiver takes into `token`, or into `username` and `password`",
     settings,
 };
 

@@ -37,6 +37,16 @@ impl Address {
         }
     }
 
+    /// Takes a key whose address is a password, so that written out it gets the warning of every secret. What listens on this
+    /// machine, such as `notify catch`, has nothing to guard.
+    pub fn secret(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
+        let written = fields.node(key).and_then(text_of).and_then(|text| parse(&text).ok());
+        match written.filter(|url| is_local(url) && !has_login(url)) {
+            Some(url) => Some(Self::Open(url)),
+            None => Secret::take(fields, key).map(Self::Secret),
+        }
+    }
+
     /// An address that stands in the config; a problem, without its line, where it is none.
     pub fn open(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Self> {
         let parsed = text_of(node).ok_or_else(|| format!("this is {}", node.value.kind())).and_then(|text| parse(&text));
@@ -77,6 +87,11 @@ pub(super) fn telling_parts(secret: &str) -> Vec<String> {
     let mut parts: Vec<String> = parts.filter(|part| part.len() >= TELLING).map(String::from).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts
+}
+
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn has_login(url: &Url) -> bool {
@@ -126,6 +141,23 @@ mod tests {
         assert_eq!(shown("url: http://127.0.0.1:9093"), r#""http://127.0.0.1:9093""#);
         assert_eq!(shown("url: {env: HOOK}"), r#"{"env":"HOOK"}"#);
         assert_eq!(shown("url: https://bot:hunter2@hooks.example/"), r#"{"plain":"***"}"#);
+    }
+
+    #[test]
+    fn an_address_that_is_a_password_is_warned_of_unless_it_is_on_this_machine() {
+        let problems = |yaml: &str| {
+            let root = crate::yaml::parse("c", yaml).unwrap();
+            let mut fields = Fields::open("c", &root, "a channel").unwrap();
+            assert!(Address::secret(&mut fields, "url").is_some(), "{yaml}");
+            fields.finish().len()
+        };
+        for open in ["http://127.0.0.1:8025/slack", "http://localhost:8025", "http://[::1]/x"] {
+            assert_eq!(problems(&format!("url: {open}")), 0, "{open}");
+        }
+        for secret in ["https://hooks.example/T0/xyz", "http://10.0.0.1/x", "http://localhost.example/x", "http://bot:hunter2@127.0.0.1/"] {
+            assert_eq!(problems(&format!("url: {secret}")), 1, "{secret}");
+        }
+        assert_eq!(problems("url: {env: HOOK}"), 0);
     }
 
     #[test]

@@ -126,7 +126,7 @@ mod tests {
         for status in 0..=999 {
             let word = match answer(status, None) {
                 Ok(()) => "taken",
-                Err(SendError::Retryable { .. }) => "later",
+                Err(SendError::Retryable { .. } | SendError::Unready { .. }) => "later",
                 Err(SendError::Auth { .. }) => "refused",
                 Err(SendError::Permanent { .. }) => "never",
             };

@@ -72,7 +72,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, SendError> {
     Ok(roots)
 }
 
-fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SendError> {
+fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, SendError> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, PemError>>);
     match read {
         Ok(found) if !found.is_empty() => Ok(found),
@@ -89,8 +89,8 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SendError> {
 }
 
 /// A file may be put right at any time, and is read anew each time until then.
-fn unusable(setting: &str, path: &Path, why: &str) -> SendError {
-    SendError::retryable(format!("the file `{}` of `{setting}` cannot be used: {why}", path.display()))
+fn unusable(setting: &'static str, path: &Path, why: &str) -> SendError {
+    SendError::Unready { setting, detail: format!("the file `{}` of `{setting}` cannot be used: {why}", path.display()) }
 }
 
 #[cfg(test)]

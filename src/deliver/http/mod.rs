@@ -96,13 +96,13 @@ impl Http {
     /// The value of a secret, by the name of its setting; kept until the receiver refuses us.
     ///
     /// # Errors
-    /// Retryable when it is not to be had: files, variables and commands may come back by themselves.
+    /// Unready when it is not to be had: files, variables and commands may come back by themselves.
     pub async fn reveal(&self, setting: &'static str, secret: &Secret) -> Result<Revealed, SendError> {
         if let Some(kept) = self.kept().secrets.get(setting) {
             return Ok(kept.clone());
         }
         let revealed = secret.reveal(&self.env).await;
-        let revealed = revealed.map_err(|e| SendError::retryable(format!("the setting `{setting}` is not to be had: {e}")))?;
+        let revealed = revealed.map_err(|e| SendError::no_secret(setting, &e))?;
         self.kept().secrets.insert(setting, revealed.clone());
         Ok(revealed)
     }

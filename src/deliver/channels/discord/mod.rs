@@ -29,6 +29,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "posts to a channel of Discord through a webhook, and changes the first message of an episode in place",
     example: "kind: discord\nurl: {env: DISCORD_WEBHOOK}   # its address is a password\n",
     traits: Traits { stateful: false, reach: Reach::Tell, most: 20, digest: true, rate: Some(Rate { count: 25, per_s: 60 }), draws: false },
+    refused: "make a new webhook in Discord and put its address into `url`",
     settings,
 };
 

@@ -46,6 +46,7 @@ timeout: 20s
 # templates: {title: "{{ severity }}: {{ summary }}"}   # the subject; `body`: plain text, shown in both parts
 "#,
     traits: Traits { stateful: false, reach: Reach::Tell, most: 200, digest: true, rate: Some(Rate { count: 30, per_s: 60 }), draws: true },
+    refused: "put a login that the relay takes into `user` and `password` of `smtp`",
     settings: |file, fields| settings::read(file, fields).map(|settings| ChannelSettings(Arc::new(settings))),
 };
 

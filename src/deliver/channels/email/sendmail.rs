@@ -24,7 +24,8 @@ pub(super) async fn send(command: &[String], limit: Duration, mail: &Ready) -> R
     command.arg("--").args(mail.envelope.to());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let started = command.spawn();
-    let child = started.map_err(|e| SendError::retryable(format!("the program `{program}` cannot be started: {e}")))?;
+    let unready = |e| SendError::Unready { setting: "sendmail", detail: format!("the program `{program}` cannot be started: {e}") };
+    let child = started.map_err(unready)?;
     let late = |_| SendError::retryable(format!("the program `{program}` did not end within {} s", limit.as_secs()));
     let (status, said) = tokio::time::timeout(limit, hand_over(child, &mail.bytes)).await.map_err(late)?;
     let status = status.map_err(|e| SendError::retryable(format!("the program `{program}` cannot be waited for: {e}")))?;

@@ -92,7 +92,7 @@ fn certificates(path: &Path) -> Result<Certificate, String> {
 
 async fn log_in(smtp: &Smtp, session: &mut AsyncSmtpConnection, login: &Login, env: &Env) -> Result<(), SendError> {
     let revealed = login.password.reveal(env).await;
-    let password = revealed.map_err(|e| SendError::retryable(format!("the setting `password` is not to be had: {e}")))?;
+    let password = revealed.map_err(|e| SendError::no_secret("password", &e))?;
     let credentials = Credentials::new(login.user.clone(), password.expose().to_string());
     let logged_in = session.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
     logged_in.map(drop).map_err(|error| class(smtp, Step::Login, &error))

@@ -132,7 +132,7 @@ mod tests {
     fn class(error: &SendError) -> &'static str {
         match error {
             SendError::Retryable { after_s: Some(_), .. } => "later, it says when",
-            SendError::Retryable { .. } => "later",
+            SendError::Retryable { .. } | SendError::Unready { .. } => "later",
             SendError::Auth { .. } => "refused",
             SendError::Permanent { .. } => "never",
         }

@@ -34,6 +34,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     example: "kind: slack\ntoken: {env: SLACK_TOKEN}     # or url: {env: SLACK_WEBHOOK}, and no channel\nchannel: \"#shop-db\"\ntemplates: {title: \"[shop] {{ heading }}\"}   # and body, in mrkdwn; or {file: body.txt}\n",
     // The 15 keep a list within 50 blocks.
     traits: Traits { stateful: false, reach: Reach::Tell, most: 15, digest: true, rate: Some(Rate { count: 1, per_s: 1 }), draws: false },
+    refused: "put a token with the scope `chat:write` into `token`, or the address of a live webhook into `url`",
     settings,
 };
 
@@ -75,7 +76,7 @@ fn way(file: &str, fields: &mut Fields<'_>) -> Option<Way> {
     let (has_url, has_token) = (fields.node("url").is_some(), fields.node("token").is_some());
     if has_url && !has_token {
         fields.refuse("channel", "is fixed by the webhook; leave it out, or use `token`");
-        return Secret::take(fields, "url").map(|url| Way::Webhook { url: Address::Secret(url) });
+        return Address::secret(fields, "url").map(|url| Way::Webhook { url });
     }
     if has_url || !has_token {
         let say = "a slack channel needs either `token` and `channel`, or `url`";

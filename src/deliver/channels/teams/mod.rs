@@ -26,6 +26,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     doc: "posts Adaptive Cards to a channel of Microsoft Teams, through the address of a Workflows flow (`Post to a channel when a webhook request is received`)",
     example: "kind: teams\nurl: {file: /run/credentials/pgsteward/teams}   # the flow's address; it is a password\n",
     traits: Traits { stateful: false, reach: Reach::Tell, most: 20, digest: true, rate: Some(Rate { count: 4, per_s: 1 }), draws: false },
+    refused: "take the address of a flow that lives, and put it into `url`",
     settings,
 };
 
