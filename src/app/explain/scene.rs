@@ -14,8 +14,8 @@ use crate::app::tick::basis;
 use crate::app::turn::{Basis, Wishes};
 use crate::app::{drill, setup};
 use crate::model::{
-    Alert, Book, Catalog, Changes, DecideConfig, Evaluation, Frame, Labels, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, Severity,
-    Snapshot, State, Target,
+    Alert, Book, Catalog, Changes, DecideConfig, Evaluation, Frame, Labels, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome,
+    RuleOverride, Severity, Snapshot, State, Target,
 };
 use crate::rules::{Facts, Rule, TickInput};
 use crate::store::{EpisodeFilter, Store};
@@ -124,7 +124,7 @@ impl<'a> Scene<'a> {
             notes: Vec::new(),
             first: Judged::default(),
         };
-        scene.first = scene.judge_with(&scene.firing_now());
+        scene.first = scene.judge_with(&scene.firing_now(), &scene.wishes.overrides);
         scene.notes = scene.limits()?;
         Ok(scene)
     }
@@ -169,10 +169,16 @@ impl<'a> Scene<'a> {
         }
         firing.retain(|other| other != subject);
         firing.extend(fired.then(|| subject.clone()));
-        self.judge_with(&firing)
+        self.judge_with(&firing, &self.wishes.overrides)
     }
 
-    fn judge_with(&self, firing: &[Labels]) -> Judged<'a> {
+    /// The same judgement with other overrides.
+    pub(super) fn judge_again(&self, judged: &Judged<'a>, overrides: &[RuleOverride]) -> Judged<'a> {
+        let firing = judged.input.as_ref().map_or_else(|| self.firing_now(), |input| input.firing.to_vec());
+        self.judge_with(&firing, overrides)
+    }
+
+    fn judge_with(&self, firing: &[Labels], overrides: &[RuleOverride]) -> Judged<'a> {
         let Some((basis, meta)) = self.basis.as_ref().zip(self.meta) else { return Judged::default() };
         let book = book_of(meta, &self.target.name, firing);
         let tick = TickInput {
@@ -182,7 +188,7 @@ impl<'a> Scene<'a> {
             changes: Arc::new(Changes::between(&basis.previous, &basis.snapshot)),
             past: basis.past.clone(),
             book: &book,
-            overrides: &self.wishes.overrides,
+            overrides,
             packs: &self.wishes.packs,
             evaluate_all: true,
         };
@@ -249,6 +255,11 @@ impl Judged<'_> {
             Outcome::Ok(evaluation) => Some(evaluation),
             _ => None,
         }
+    }
+
+    /// How bad it finds the subject; `None` when it finds nothing.
+    pub(super) fn severity_of(&self, subject: &Labels) -> Option<Severity> {
+        Some(self.evaluation()?.findings.iter().find(|finding| finding.subject == *subject)?.severity)
     }
 
     /// What its engine makes of the subject, where it can look at one by itself.

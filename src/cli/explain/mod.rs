@@ -1,5 +1,6 @@
 //! `explain`: why an alert fires, why it does not, and why it was or was not sent.
 
+mod ahead;
 mod page;
 
 use std::path::PathBuf;

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use pgsteward_helpers::span;
 
-use crate::app::explain::{Answer, Change, ChannelPart, Explanation, InputPart, Life, Overview, RulePart, SettingPart, Verdict};
+use super::ahead;
+use crate::app::explain::{Answer, AsShipped, ChannelPart, Explanation, InputPart, Life, Overview, RulePart, SettingPart, Verdict};
 use crate::cli::shared::{clock, counted};
 use crate::cli::table;
 use crate::cli::term::{BOLD, DIM, severity_style, shown_width, spark, styled, wrapped, wrapped_whole};
@@ -31,7 +32,8 @@ fn explanation(one: &Explanation, width: usize) -> String {
     let whom = if one.subject.is_empty() { String::new() } else { format!(" of {}", one.subject) };
     let mut page = styled(DIM, &format!("{}{} on {}", one.rule.id, safe(&whom), safe(&one.target)));
     page.push('\n');
-    page.push_str(&wrapped(&headline(one), "", "", width));
+    let otherwise = one.as_shipped.as_ref().map_or(String::new(), |as_shipped| format!("  {}", as_shipped_sentence(one, as_shipped)));
+    page.push_str(&wrapped(&format!("{}{otherwise}", headline(one)), "", "", width));
     page.push('\n');
     for note in &one.notes {
         page.push_str(&wrapped(&styled(DIM, &format!("Note: {}.", safe(note))), "", "   ", width));
@@ -40,8 +42,24 @@ fn explanation(one: &Explanation, width: usize) -> String {
     page.push_str(&why(one));
     page.push_str(&how(one));
     page.push_str(&told(one, width));
-    page.push_str(&change(one, width));
+    page.push_str(&ahead::change(one, width));
     page
+}
+
+/// What the overrides of the config make of it.
+fn as_shipped_sentence(one: &Explanation, as_shipped: &AsShipped) -> String {
+    let values: Vec<String> = as_shipped.settings.iter().map(|setting| format!("`{}`", safe(setting))).collect();
+    let with = match (values.is_empty(), as_shipped.is_own) {
+        (true, _) => "Without the overrides of the config".into(),
+        (false, true) => format!("With the rule's own {}", values.join(" and ")),
+        (false, false) => format!("With the shipped {}", values.join(" and ")),
+    };
+    let Some(severity) = as_shipped.severity else { return format!("{with} it would not fire.") };
+    if matches!(one.verdict, Verdict::Found { .. }) {
+        return format!("{with} its severity would be {severity}.");
+    }
+    let lasts = if one.rule.for_s > 0 { format!(", if that lasts {}", span(one.rule.for_s as f64)) } else { String::new() };
+    format!("{with} it would fire with severity {severity}{lasts}.")
 }
 
 /// The answer in one or two sentences.
@@ -84,9 +102,10 @@ fn alive(one: &Explanation, life: &Life) -> String {
         _ => life.severity,
     };
     let bad = styled(severity_style(severity), &severity.as_str().to_uppercase());
-    let lasted = span((one.at - life.since).num_seconds().max(0) as f64);
+    // Between two evaluations nobody knows; `alerts list` says the same of a pending one.
+    let lasted_s = life.patience.as_ref().map_or((one.at - life.since).num_seconds().max(0) as f64, |told| told.counted_s as f64);
     let nth = format!("episode {}, the {} in 30 days", safe(&life.episode), ordinal(life.nth));
-    let mut text = format!("{bad}, {} for {lasted} ({nth}).  {}", life.state, told_whom(one));
+    let mut text = format!("{bad}, {} for {} ({nth}).  {}", life.state, span(lasted_s), told_whom(one));
     if matches!(one.verdict, Verdict::Quiet | Verdict::Absent) {
         text.push_str("  By the rules and settings of now it is quiet.");
     }
@@ -135,7 +154,7 @@ fn nearest(one: &Explanation) -> String {
             .find(|condition| condition.holds == Some(false) && condition.name != "rows");
         return fails.map_or(String::new(), |condition| format!(": `{}` does not hold, {}", safe(&condition.name), safe(&condition.text)));
     };
-    format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), distance(change))
+    format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), ahead::distance(change))
 }
 
 fn why(one: &Explanation) -> String {
@@ -290,40 +309,6 @@ fn told(one: &Explanation, width: usize) -> String {
         text.push('\n');
     }
     text
-}
-
-fn change(one: &Explanation, width: usize) -> String {
-    let mut lines: Vec<String> = one.changes.iter().map(|change| sentence(change, one.at)).collect();
-    if let Some(life) = &one.life {
-        if life.state == State::Pending && one.rule.for_s > 0 {
-            let fires = life.since + chrono::TimeDelta::seconds(one.rule.for_s.min(u64::from(u32::MAX)) as i64);
-            lines.push(format!("Fires at {} if it lasts.", clock(fires, one.at)));
-        }
-        if life.state == State::Firing && one.rule.keep_firing_for_s > 0 {
-            lines.push(format!("Once it is gone it stays firing for {} more.", span(one.rule.keep_firing_for_s as f64)));
-        }
-    }
-    if lines.is_empty() {
-        return String::new();
-    }
-    let lines: Vec<String> = lines.iter().map(|line| format!("{}\n", wrapped(line, "   ", "   ", width))).collect();
-    format!("\n{}\n{}", styled(BOLD, "What would change it"), lines.concat())
-}
-
-fn sentence(change: &Change, now: DateTime<Utc>) -> String {
-    let about = change.about.map_or(String::new(), |at| format!("; going on like this about {}", clock(at, now)));
-    let text = format!("{}{about}.", distance(change));
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// `fires above 4 x: 29 % more`
-fn distance(change: &Change) -> String {
-    let side = if change.limit >= change.value { "above" } else { "below" };
-    let share = ((change.limit - change.value) / change.value * 100.0).abs();
-    let more = if change.limit >= change.value { "more" } else { "less" };
-    let far = if share.is_finite() && share < 1e6 { format!(": {} % {more}", share.ceil()) } else { String::new() };
-    format!("{} {side} {}{far}", safe(&change.to), change.unit.show(change.limit))
 }
 
 fn ordinal(n: usize) -> String {
