@@ -210,6 +210,31 @@ fn explain_says_why_it_is_silent_and_how_far_away_it_is() {
     assert!(gone.err.contains("has no `nobody` on `orders-1`"), "{}", gone.err);
 }
 
+/// `carts` has 2.5 times its trigger, which the shipped factor of 2 would not let pass.
+#[test]
+fn explain_says_what_the_shipped_settings_would_make_of_it() {
+    let mut world = World::new(fixed());
+    world.tick(0, &[("carts", 500_000.0), ("orders", 1_100_000.0)]);
+    let ask = |rules: &str, more: &[&str]| {
+        std::fs::write(world.folder.path().join("other.yaml"), CONFIG.replace("settings: {factor: 3}, why: DBA-311", rules)).unwrap();
+        world.out(&[&["explain", RULE, "--config", "other.yaml", "--at", "2026-01-05 17:01"], more].concat())
+    };
+    insta::assert_snapshot!("explain_shipped", ask("settings: {factor: 3}, why: DBA-311", &["carts"]));
+    let line = |page: String| page.lines().skip(1).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    for (rules, table, says) in [
+        ("settings: {factor: 2.2}", "carts", None),
+        ("settings: {critical: 9}", "orders", Some("With the shipped `critical: 5 x` its severity would be critical.")),
+        ("settings: {factor: 1.6}", "orders", None),
+        ("settings: {factor: 4, critical: 9}", "orders", Some("With the shipped `factor: 2 x` and `critical: 5 x` its severity")),
+        ("enabled: false, why: noisy", "carts", Some("Without the overrides of the config it would fire with severity warning")),
+        ("severity_at_most: info", "carts", Some("Without the overrides of the config its severity would be warning.")),
+    ] {
+        let page = line(ask(rules, &[table]));
+        assert_eq!(page.contains(" it would ") || page.contains(" its severity would "), says.is_some(), "{rules}: {page}");
+        assert!(says.is_none_or(|says| page.contains(says)), "{rules}: {page}");
+    }
+}
+
 #[test]
 fn explain_says_since_when_it_cannot_tell_and_what_mends_it() {
     let mut world = World::new(fixed());

@@ -59,6 +59,11 @@ pub struct Step {
 }
 
 impl Life {
+    /// Whether the alert is not over.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Inactive | State::Resolved)
+    }
+
     /// Whether it fired already when a tick began.
     pub(super) fn fired_before(&self, at: DateTime<Utc>) -> bool {
         self.all.iter().rev().find(|change| change.at < at).is_some_and(|change| matches!(change.to, State::Firing | State::Recovering))

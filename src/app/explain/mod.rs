@@ -148,6 +148,8 @@ pub struct Overview {
     pub rows: usize,
     /// Rows that it could not judge.
     pub unknown: usize,
+    /// Why it may not have seen all.
+    pub gaps: Vec<String>,
 }
 
 /// One subject of an overview.
@@ -188,6 +190,7 @@ fn one(from: &Sources<'_>, question: &Question<'_>, scene: &scene::Scene<'_>, su
     unrouted.retain(|other| channels.iter().all(|part| part.channel != other.channel));
     let mut notes = scene.notes.clone();
     notes.extend(life.as_ref().and_then(|life| life.other_text(&scene.rule)));
+    notes.extend(judged.opaque());
     let settings = judged.input.as_ref().map(|input| inputs::settings(scene, input)).unwrap_or_default();
     Ok(Explanation {
         inputs: judged.input.as_ref().map(|input| inputs::read(scene, input, &subject)).unwrap_or_default(),
@@ -198,7 +201,7 @@ fn one(from: &Sources<'_>, question: &Question<'_>, scene: &scene::Scene<'_>, su
         leads_to,
         unrouted,
         changes: change::of(scene, facts.as_ref(), life.as_ref(), trend.as_ref()),
-        verdict: judged.verdict(scene, from.store, &subject, facts.as_ref())?,
+        verdict: judged.verdict(scene, &subject, life.as_ref(), facts.as_ref())?,
         rule: scene.rule.clone(),
         target: scene.target.name.clone(),
         subject,

@@ -144,17 +144,19 @@ fn over(life: &Life) -> String {
     format!("its latest alert, the {} in 30 days, is {} since {}", ordinal(life.nth), life.state, life.since.format("%F %TZ"))
 }
 
-/// `.  dead / trigger 3.1 x, fires at 4 x: 29 % more`
+/// `: dead / trigger is 3.1 x; fires above 4 x: 29 % more`, and the guard that keeps it from firing.
 fn nearest(one: &Explanation) -> String {
-    let Some(change) = one.changes.first() else {
-        let fails = one
-            .facts
-            .iter()
-            .flat_map(|facts| &facts.conditions)
-            .find(|condition| condition.holds == Some(false) && condition.name != "rows");
-        return fails.map_or(String::new(), |condition| format!(": `{}` does not hold, {}", safe(&condition.name), safe(&condition.text)));
-    };
-    format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), ahead::distance(change))
+    let fact = one
+        .changes
+        .first()
+        .map(|change| format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), ahead::distance(change)));
+    let conditions = || one.facts.iter().flat_map(|facts| &facts.conditions).filter(|condition| condition.holds == Some(false));
+    let guard = conditions().find(|condition| condition.name == "where").or_else(|| conditions().find(|_| fact.is_none()));
+    let guard = guard.map(|guard| {
+        let but = if fact.is_some() { ".  Whatever that is," } else { ":" };
+        format!("{but} `{}` does not hold, {}{}", safe(&guard.name), safe(&guard.text), saw(one, guard))
+    });
+    format!("{}{}", fact.unwrap_or_default(), guard.unwrap_or_default())
 }
 
 fn why(one: &Explanation) -> String {
@@ -163,7 +165,7 @@ fn why(one: &Explanation) -> String {
         lines.push(fact_line(fact));
     }
     for condition in one.facts.iter().flat_map(|facts| &facts.conditions) {
-        lines.push(condition_line(condition));
+        lines.push(condition_line(one, condition));
     }
     lines.extend(part_lines(&one.inputs, input_line, "inputs"));
     lines.extend(part_lines(&one.settings, setting_line, "settings"));
@@ -203,10 +205,24 @@ fn fact_line(fact: &Evidence) -> String {
     entry(&safe(&fact.metric), &number(fact.value, fact.unit), &limit)
 }
 
-fn condition_line(condition: &Condition) -> String {
+fn condition_line(one: &Explanation, condition: &Condition) -> String {
     let holds = condition.holds.map_or("unknown", |holds| if holds { "true" } else { "false" });
     let limit = condition.limit.map_or(String::new(), |limit| format!("  ({})", condition.unit.show(limit)));
-    entry(&safe(&condition.name), holds, &format!("{}{limit}", safe(&condition.text)))
+    let line = condition.line.map_or(String::new(), |line| format!("  (line {line})"));
+    let saw = if condition.holds == Some(true) { String::new() } else { saw(one, condition) };
+    entry(&safe(&condition.name), holds, &format!("{}{limit}{line}{saw}", safe(&condition.text)))
+}
+
+/// `: tables.vacuum_running is yes`, for what a condition reads.
+fn saw(one: &Explanation, condition: &Condition) -> String {
+    let value = |name: &String| {
+        let input = one.inputs.iter().find(|input| input.name == *name).map(|input| shown(input));
+        let setting = || one.settings.iter().find(|setting| Some(setting.name.as_str()) == name.strip_prefix("settings."));
+        let label = || one.subject.get(name.rsplit('.').next().unwrap_or_default());
+        input.or_else(|| setting().map(|setting| setting.value.clone())).or_else(|| label().map(String::from))
+    };
+    let read: Vec<String> = condition.reads.iter().filter_map(|name| Some(format!("{} is {}", safe(name), safe(&value(name)?)))).collect();
+    if read.is_empty() { String::new() } else { format!(": {}", read.join(", ")) }
 }
 
 fn input_line(input: &InputPart) -> String {
@@ -215,15 +231,18 @@ fn input_line(input: &InputPart) -> String {
         let ease = if input.optional { " (the rule can do without)" } else { "" };
         return entry(&safe(&input.name), "missing", &format!("{}{ease}", safe(&missing.detail)));
     }
-    let value = match (&input.text, input.value, input.rows) {
+    entry(&safe(&input.name), &shown(input), &age)
+}
+
+fn shown(input: &InputPart) -> String {
+    match (&input.text, input.value, input.rows) {
         (Some(text), ..) => cut(&safe(text)),
         (None, Some(value), _) if input.flag => (if value == 0.0 { "no" } else { "yes" }).into(),
         (None, Some(value), _) if input.per_s => format!("{}/s", input.unit.show(value)),
         (None, Some(value), _) => input.unit.show(value),
         (None, None, Some(rows)) => counted(rows, "row"),
         (None, None, None) => "unknown".into(),
-    };
-    entry(&safe(&input.name), &value, &age)
+    }
 }
 
 /// A text of a database may be as long as it likes.
@@ -326,7 +345,8 @@ fn several(overview: &Overview, width: usize) -> String {
     let tick = overview.tick.map_or("no tick is kept".into(), |at| format!("tick {}", at.format("%F %TZ")));
     let mut page = styled(DIM, &format!("{} on {}, {tick}", overview.rule.id, safe(&overview.target)));
     page.push('\n');
-    let judged = format!("{} looked at, {} could not be judged", counted(overview.rows, "row"), overview.unknown);
+    let gaps = if overview.gaps.is_empty() { String::new() } else { format!(" ({})", safe(&overview.gaps.join(", "))) };
+    let judged = format!("{} looked at, {} could not be judged{gaps}", counted(overview.rows, "row"), overview.unknown);
     let line = match &overview.verdict {
         Verdict::CannotTell { since, reason, remedy } => {
             let since = since.map_or(String::new(), |at| format!(" since {}", at.format("%F %TZ")));
