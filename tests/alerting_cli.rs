@@ -58,6 +58,8 @@ struct World {
     rules: Rules,
     config: Config,
     start: DateTime<Utc>,
+    /// Only so many tables are collected.
+    top: Option<u64>,
 }
 
 fn fixed() -> DateTime<Utc> {
@@ -73,7 +75,7 @@ impl World {
         std::fs::create_dir(&state).unwrap();
         let config = config::load(&path, &Env::of([])).config.unwrap();
         let store = Store::open(&setup::store_path(&state)).unwrap();
-        Self { folder, store, rules: setup::load_rules(&[], Plugins::default()), config, start }
+        Self { folder, store, rules: setup::load_rules(&[], Plugins::default()), config, start, top: None }
     }
 
     fn at(&self, s: i64) -> DateTime<Utc> {
@@ -86,7 +88,9 @@ impl World {
         let target = self.config.targets[0].target.clone();
         let missing = Missing::new(MissingReason::NoExtension, "pg_stat_statements is not installed");
         let missing = missing.with_remedy("CREATE EXTENSION pg_stat_statements");
-        let frames = [("tables".to_string(), Reading::Collected(tables(now, dead))), ("statements".to_string(), Reading::Missing(missing))];
+        let mut seen = Frame::clone(&tables(now, dead));
+        seen.coverage.top = self.top;
+        let frames = [("tables".to_string(), Reading::Collected(Arc::new(seen))), ("statements".to_string(), Reading::Missing(missing))];
         let snapshot = Snapshot {
             form: Snapshot::FORM,
             target: target.clone(),
@@ -175,7 +179,7 @@ fn tables(as_of: DateTime<Utc>, dead: &[(&str, f64)]) -> Arc<Frame> {
             "vacuum_trigger" => numbers(&|_| 200_000.0),
             "heap_bytes" => numbers(&|_| 4e9),
             "vacuum_age" => numbers(&|_| 7_200.0),
-            "vacuum_running" => ColumnData::Flag(vec![0; dead.len()].into()),
+            "vacuum_running" => ColumnData::Flag(dead.iter().map(|(name, _)| u8::from(*name == "busy")).collect()),
             "autovacuum_enabled" => ColumnData::Flag(vec![1; dead.len()].into()),
             _ => ColumnData::unknown(column.kind, dead.len()),
         }
@@ -233,6 +237,57 @@ fn explain_says_what_the_shipped_settings_would_make_of_it() {
         assert_eq!(page.contains(" it would ") || page.contains(" its severity would "), says.is_some(), "{rules}: {page}");
         assert!(says.is_none_or(|says| page.contains(says)), "{rules}: {page}");
     }
+}
+
+/// By cron: what lies between runs that are too far apart does not count, and both commands say so.
+#[test]
+fn how_long_an_alert_is_pending_is_what_counts() {
+    let mut world = World::new(Clock::System.now() - TimeDelta::seconds(1_800));
+    let orders = [("orders", 900_000.0)];
+    let page = |world: &World| {
+        let listed = world.out(&["alerts", "list", "--state", "pending"]);
+        let page = world.out(&["explain", RULE, "orders", "--config", "pgsteward.yaml"]);
+        (listed.split_whitespace().collect::<Vec<_>>().join(" "), page.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    world.tick(0, &orders);
+    world.tick(900, &orders);
+    let (listed, page_then) = page(&world);
+    assert!(listed.contains("warning pending 0s orders-1"), "{listed}");
+    assert!(page_then.contains("WARNING, pending for 0s"), "{page_then}");
+    assert!(page_then.contains("Fires 10m after the next evaluation at the earliest"), "{page_then}");
+    assert!(page_then.contains("The 15m before the last evaluation did not count."), "{page_then}");
+    assert!(page_then.contains("Gaps of more than 10m between evaluations do not count."), "{page_then}");
+    world.tick(1_380, &orders);
+    let (listed, page_then) = page(&world);
+    assert!(listed.contains("warning pending 8m orders-1"), "{listed}");
+    assert!(page_then.contains("WARNING, pending for 8m"), "{page_then}");
+    assert!(page_then.contains("Fires at the next evaluation, if that still finds it and comes by"), "{page_then}");
+    let then = world.at(1_790);
+    world.tick(1_790, &orders);
+    assert_eq!(world.store.alerts(None).unwrap().iter().find(|alert| alert.rule == RULE).and_then(|alert| alert.fired_at), Some(then));
+}
+
+#[test]
+fn explain_names_the_guard_that_keeps_a_rule_from_firing() {
+    let mut world = World::new(fixed());
+    world.tick(0, &[("busy", 900_000.0)]);
+    insta::assert_snapshot!("explain_guarded", world.out(&["explain", RULE, "busy", "--at", "2026-01-05 17:01"]));
+}
+
+#[test]
+fn explain_says_of_whom_no_row_was_seen_why_that_may_be() {
+    let mut world = World::new(fixed());
+    world.story();
+    world.top = Some(1);
+    world.tick(7_200, &[("carts", 300_000.0)]);
+    let at = ["--at", "2026-01-05 19:00"];
+    insta::assert_snapshot!("explain_cut", world.out(&[&["explain", RULE, "orders"][..], &at].concat()));
+    let list = world.out(&[&["explain", RULE][..], &at].concat());
+    assert!(list.contains("1 row looked at, 0 could not be judged (only the first 1 rows were collected)"), "{list}");
+    let other = world.ran(&[&["explain", RULE, "nobody"][..], &at].concat());
+    assert!(other.err.contains("in what was seen, which is not all: only the first 1 rows were collected"), "{}", other.err);
+    let blind = world.out(&[&["explain", "slow_statement", "12345"][..], &at].concat());
+    assert!(blind.contains("Cannot tell since") && blind.contains("pg_stat_statements is not installed"), "{blind}");
 }
 
 #[test]

@@ -150,13 +150,24 @@ fn nearest(one: &Explanation) -> String {
         .changes
         .first()
         .map(|change| format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), ahead::distance(change)));
-    let conditions = || one.facts.iter().flat_map(|facts| &facts.conditions).filter(|condition| condition.holds == Some(false));
-    let guard = conditions().find(|condition| condition.name == "where").or_else(|| conditions().find(|_| fact.is_none()));
-    let guard = guard.map(|guard| {
-        let but = if fact.is_some() { ".  Whatever that is," } else { ":" };
-        format!("{but} `{}` does not hold, {}{}", safe(&guard.name), safe(&guard.text), saw(one, guard))
-    });
-    format!("{}{}", fact.unwrap_or_default(), guard.unwrap_or_default())
+    format!("{}{}", fact.as_deref().unwrap_or_default(), guards(one, fact.is_some()))
+}
+
+/// The guards that keep it from firing; where a value is known to be off its limit, only those beside that.
+fn guards(one: &Explanation, has_limit: bool) -> String {
+    let failing = || one.facts.iter().flat_map(|facts| &facts.conditions).filter(|condition| condition.holds == Some(false));
+    let is_guard = |condition: &&Condition| condition.name == "where" || (condition.line.is_some() && !has_limit);
+    let but = if has_limit { ".  Whatever that is," } else { ":" };
+    if let Some(guard) = failing().find(is_guard) {
+        let more = failing().filter(is_guard).count() - 1;
+        let more = if more == 0 { String::new() } else { format!("; and {more} more below") };
+        return format!("{but} its guard `{}` does not hold{}{more}", safe(&guard.text), saw(one, guard));
+    }
+    match failing().find(|condition| !has_limit && condition.name != "rows") {
+        Some(silent) if silent.name == "finding" => format!("{but} {}", safe(&silent.text)),
+        Some(condition) => format!("{but} `{}` does not hold, {}", safe(&condition.name), safe(&condition.text)),
+        None => String::new(),
+    }
 }
 
 fn why(one: &Explanation) -> String {
@@ -216,7 +227,7 @@ fn condition_line(one: &Explanation, condition: &Condition) -> String {
 /// `: tables.vacuum_running is yes`, for what a condition reads.
 fn saw(one: &Explanation, condition: &Condition) -> String {
     let value = |name: &String| {
-        let input = one.inputs.iter().find(|input| input.name == *name).map(|input| shown(input));
+        let input = one.inputs.iter().find(|input| input.name == *name).map(shown);
         let setting = || one.settings.iter().find(|setting| Some(setting.name.as_str()) == name.strip_prefix("settings."));
         let label = || one.subject.get(name.rsplit('.').next().unwrap_or_default());
         input.or_else(|| setting().map(|setting| setting.value.clone())).or_else(|| label().map(String::from))
@@ -230,6 +241,9 @@ fn input_line(input: &InputPart) -> String {
     if let Some(missing) = &input.missing {
         let ease = if input.optional { " (the rule can do without)" } else { "" };
         return entry(&safe(&input.name), "missing", &format!("{}{ease}", safe(&missing.detail)));
+    }
+    if let Some(why) = &input.no_row {
+        return entry(&safe(&input.name), "no row", &safe(why));
     }
     entry(&safe(&input.name), &shown(input), &age)
 }
