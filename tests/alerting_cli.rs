@@ -218,7 +218,7 @@ fn explain_says_why_it_is_silent_and_how_far_away_it_is() {
 #[test]
 fn explain_says_what_the_shipped_settings_would_make_of_it() {
     let mut world = World::new(fixed());
-    world.tick(0, &[("carts", 500_000.0), ("orders", 1_100_000.0)]);
+    world.tick(0, &[("carts", 500_000.0), ("orders", 1_100_000.0), ("tags", 360_000.0)]);
     let ask = |rules: &str, more: &[&str]| {
         std::fs::write(world.folder.path().join("other.yaml"), CONFIG.replace("settings: {factor: 3}, why: DBA-311", rules)).unwrap();
         world.out(&[&["explain", RULE, "--config", "other.yaml", "--at", "2026-01-05 17:01"], more].concat())
@@ -229,6 +229,7 @@ fn explain_says_what_the_shipped_settings_would_make_of_it() {
         ("settings: {factor: 2.2}", "carts", None),
         ("settings: {critical: 9}", "orders", Some("With the shipped `critical: 5 x` its severity would be critical.")),
         ("settings: {factor: 1.6}", "orders", None),
+        ("settings: {factor: 1.6}", "tags", Some("With the shipped `factor: 2 x` it would not fire.")),
         ("settings: {factor: 4, critical: 9}", "orders", Some("With the shipped `factor: 2 x` and `critical: 5 x` its severity")),
         ("enabled: false, why: noisy", "carts", Some("Without the overrides of the config it would fire with severity warning")),
         ("severity_at_most: info", "carts", Some("Without the overrides of the config its severity would be warning.")),
@@ -348,6 +349,10 @@ fn what_a_rule_says_of_one_subject_agrees_with_what_it_finds() {
             let Some(facts) = rule.facts(&input, &subject) else { continue };
             let finding = evaluation.findings.iter().find(|finding| finding.subject == subject);
             assert_eq!(facts.found == Some(true), finding.is_some(), "{} {subject}: {facts:?}", rule.meta().id);
+            // Nothing fires here yet, so that each guard must hold for a finding; masks of shipped scripts can all be followed.
+            let mut guards = facts.conditions.iter().filter(|condition| ["where", "rows"].contains(&condition.name.as_str()));
+            assert!(finding.is_none() || guards.clone().all(|guard| guard.holds == Some(true)), "{} {subject}: {facts:?}", rule.meta().id);
+            assert!(guards.all(|guard| guard.name == "where" || guard.line.is_some()), "{} {subject}: {facts:?}", rule.meta().id);
             match finding {
                 Some(finding) => assert_eq!(facts.evidence, finding.evidence, "{} {subject}", rule.meta().id),
                 None => quiet += 1,
