@@ -8,6 +8,8 @@ mod broken;
 mod config;
 #[path = "plugins/example.rs"]
 mod example;
+#[path = "plugins/explain.rs"]
+mod explain;
 #[path = "plugins/forbidden.rs"]
 mod forbidden;
 #[path = "support/guest.rs"]

@@ -163,7 +163,7 @@ impl<'a> Turn<'a> {
     /// Where a finding that has not fired yet goes.
     fn wait(&self, alert: &Alert, from: State) -> Option<(State, Reason)> {
         let for_s = self.meta.for_s;
-        let proven_s = seconds(self.now - alert.active_at);
+        let proven_s = proven_s(alert.active_at, self.now);
         if proven_s >= for_s {
             return Some((State::Firing, Reason::Lasted { for_s }));
         }
@@ -251,10 +251,7 @@ impl<'a> Turn<'a> {
 
     /// Time since the last evaluation that does not count, although the subject was seen at both ends of it.
     fn unproven(&self) -> TimeDelta {
-        let tolerated = self.interval_s.saturating_mul(2).saturating_mul(1_000);
-        // A negative one, from a clock put back, is never short.
-        let short = u64::try_from(self.since_end.num_milliseconds()).is_ok_and(|gap| gap <= tolerated);
-        if short { TimeDelta::zero() } else { self.since_end }
+        unproven(self.since_end, self.interval_s)
     }
 
     /// The alert as the finding describes it; identity and times as they were.
@@ -291,6 +288,24 @@ impl<'a> Turn<'a> {
             ..said
         }
     }
+}
+
+/// The longest time between two evaluations that counts, in seconds; `interval_s` is how far apart they are meant to be.
+pub(super) fn longest_gap_s(interval_s: u64) -> u64 {
+    interval_s.saturating_mul(2)
+}
+
+/// What of the time between two evaluations that saw a subject does not count.
+pub(super) fn unproven(between: TimeDelta, interval_s: u64) -> TimeDelta {
+    let tolerated = longest_gap_s(interval_s).saturating_mul(1_000);
+    // A negative one, from a clock put back, is never short.
+    let short = u64::try_from(between.num_milliseconds()).is_ok_and(|gap| gap <= tolerated);
+    if short { TimeDelta::zero() } else { between }
+}
+
+/// How long a finding has lasted by an evaluation, in seconds.
+pub(super) fn proven_s(active_at: DateTime<Utc>, evaluated_at: DateTime<Utc>) -> u64 {
+    seconds(evaluated_at - active_at)
 }
 
 /// A start time moved on by time that does not count.

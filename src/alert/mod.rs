@@ -19,6 +19,7 @@ mod flap;
 mod health;
 mod lifecycle;
 mod own;
+mod patience;
 mod route;
 mod suppress;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use ask::is_matched;
 pub use fingerprint::fingerprint;
 pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
 pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes};
+pub use patience::{Patience, counted_s, patience};
 pub use route::{Taken, routes_of};
 
 /// A rule's outcome and its alerts in the book; without an outcome the rule is gone.
@@ -99,11 +101,16 @@ fn turn<'a>(
         now,
         since_end: last_end.map_or(TimeDelta::zero(), |last_end| now - last_end),
         last_end,
-        interval_s: meta.interval_s.max(config.every_s),
+        interval_s: interval_s(meta, config.every_s),
         evaluation: next.rules.get(&meta.id).map_or(1, |health| health.evaluations),
         flapping: config.flapping,
         flaps: &book.flaps,
     }
+}
+
+/// How far apart a rule's evaluations are meant to be, in seconds, where ticks come every `every_s`.
+fn interval_s(meta: &RuleMeta, every_s: u64) -> u64 {
+    meta.interval_s.max(every_s)
 }
 
 /// Announces all that took their step, and puts the next book together.

@@ -60,9 +60,23 @@ pub(super) fn subject(scene: &Scene<'_>, question: &Question<'_>) -> Result<Opti
     let meant: Vec<&Labels> = known.iter().filter(|labels| best.is_some() && rank(labels, text) == best).collect();
     match meant.as_slice() {
         [one] => Ok(Some((*one).clone())),
-        [] => bail!("`{}` has no `{}` on `{}`; without a name all are shown", question.rule, safe(text), safe(&scene.target.name)),
+        // Why none can be seen is said of the rule as a whole.
+        [] if scene.is_blind() => Ok(None),
+        [] => bail!(
+            "`{}` has no `{}` on `{}`{}; without a name all are shown",
+            question.rule,
+            safe(text),
+            safe(&scene.target.name),
+            unseen(scene)
+        ),
         several => bail!("`{}` may be: {}", safe(text), list(&several.iter().map(ToString::to_string).collect::<Vec<_>>())),
     }
+}
+
+/// Why somebody who has no row may be there all the same.
+fn unseen(scene: &Scene<'_>) -> String {
+    let gaps = scene.gaps();
+    if gaps.is_empty() { String::new() } else { format!(" in what was seen, which is not all: {}", safe(&gaps.join(", "))) }
 }
 
 /// All that the rule may be asked about: whom it has alerts of, found, or looked at.

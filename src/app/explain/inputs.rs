@@ -30,6 +30,8 @@ pub struct InputPart {
     pub age_s: Option<f64>,
     /// Why the frame is not there.
     pub missing: Option<Missing>,
+    /// Why the subject has no row in it: that it is gone, or what was not collected.
+    pub no_row: Option<String>,
     /// Whether the rule can do without it.
     pub optional: bool,
 }
@@ -53,19 +55,21 @@ pub(super) fn read(scene: &Scene<'_>, input: &RuleInput, subject: &Labels) -> Ve
     let inputs = scene.meta.map(|meta| meta.inputs.as_slice()).unwrap_or_default();
     inputs
         .iter()
-        .filter(|wanted| is_worth_showing(wanted, inputs, input))
+        .filter(|wanted| is_worth_showing(wanted, inputs, input, subject))
         .map(|wanted| {
             let frame = input.snapshot.frame(&wanted.frame);
             let row = *rows.entry(&wanted.frame).or_insert_with(|| frame.and_then(|frame| row_of(frame, subject)));
-            part(wanted, input, row)
+            part(wanted, input, row, frame.and_then(|frame| no_row(frame, subject)))
         })
         .collect()
 }
 
-/// Who the subject is stands above, a frame that is missing is missing once, and a frame with columns needs no line of its own.
-fn is_worth_showing(wanted: &Input, all: &[Input], input: &RuleInput) -> bool {
+/// Who the subject is stands above, a frame that is missing or has no row is so once, and a frame with columns needs no line of
+/// its own.
+fn is_worth_showing(wanted: &Input, all: &[Input], input: &RuleInput, subject: &Labels) -> bool {
     let of_frame = || all.iter().filter(|other| other.frame == wanted.frame);
-    let Some(frame) = input.snapshot.frame(&wanted.frame) else { return of_frame().next() == Some(wanted) };
+    let frame = input.snapshot.frame(&wanted.frame).filter(|frame| no_row(frame, subject).is_none());
+    let Some(frame) = frame else { return of_frame().next() == Some(wanted) };
     match &wanted.column {
         Some(column) => !frame.def.key.contains(column),
         None => of_frame().count() == 1,
@@ -79,18 +83,28 @@ pub(super) fn row_of(frame: &Frame, subject: &Labels) -> Option<usize> {
     }
     // A rule may say who it is about with fewer labels than identify a row.
     let is = |row: &usize| subject.0.iter().all(|(name, value)| frame.text(name, *row) == Some(value));
-    let about = !subject.is_empty() && subject.0.keys().all(|name| frame.def.key.contains(name));
-    if about { (0..frame.rows).find(is) } else { None }
+    if is_about(frame, subject) { (0..frame.rows).find(is) } else { None }
 }
 
-fn part(wanted: &Input, input: &RuleInput, row: Option<usize>) -> InputPart {
+/// Whether a subject is one of those that the rows of a frame stand for.
+fn is_about(frame: &Frame, subject: &Labels) -> bool {
+    !subject.is_empty() && subject.0.keys().all(|name| frame.def.key.contains(name))
+}
+
+/// Why a subject that should have a row has none.
+fn no_row(frame: &Frame, subject: &Labels) -> Option<String> {
+    let is_gone = is_about(frame, subject) && row_of(frame, subject).is_none();
+    is_gone.then(|| frame.coverage.gap_for(subject).unwrap_or_else(|| "there is no such object".into()))
+}
+
+fn part(wanted: &Input, input: &RuleInput, row: Option<usize>, no_row: Option<String>) -> InputPart {
     let frame = input.snapshot.frame(&wanted.frame);
     let column = frame.zip(wanted.column.as_deref());
     let def = column.and_then(|(frame, name)| frame.def.column(name));
     let (unit, kind) = (def.map_or(Unit::None, |def| def.unit), def.map(|def| def.kind));
     let text = column.zip(row).and_then(|((frame, name), row)| frame.text(name, row));
     InputPart {
-        name: if frame.is_some() { wanted.to_string() } else { wanted.frame.clone() },
+        name: if frame.is_some() && no_row.is_none() { wanted.to_string() } else { wanted.frame.clone() },
         value: row.and_then(|row| value(wanted, input, row)),
         unit,
         per_s: wanted.moment == Moment::Rate,
@@ -99,6 +113,7 @@ fn part(wanted: &Input, input: &RuleInput, row: Option<usize>) -> InputPart {
         rows: frame.filter(|_| row.is_none() || wanted.column.is_none()).map(|frame| frame.rows),
         age_s: frame.map(|frame| (input.now - frame.as_of).num_milliseconds() as f64 / 1000.0),
         missing: input.snapshot.missing(&wanted.frame),
+        no_row,
         optional: wanted.optional,
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::RulePart;
 use super::scene::Scene;
-use crate::model::{Fingerprint, Severity, State, Transition};
+use crate::alert::{Patience, patience};
+use crate::model::{Alert, Fingerprint, Severity, State, Transition};
 use crate::store::Store;
 
 /// Days in which episodes are counted.
@@ -17,8 +18,10 @@ pub(super) const DAYS: i64 = 30;
 pub struct Life {
     /// Where it stood.
     pub state: State,
-    /// Since when.
+    /// Since when; of one that fires, since it did so first.
     pub since: DateTime<Utc>,
+    /// How far it is on its way to firing, where it is pending now.
+    pub patience: Option<Patience>,
     /// Its id.
     pub episode: String,
     /// Which it is of the last 30 days, from 1.
@@ -56,6 +59,11 @@ pub struct Step {
 }
 
 impl Life {
+    /// Whether the alert is not over.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Inactive | State::Resolved)
+    }
+
     /// Whether it fired already when a tick began.
     pub(super) fn fired_before(&self, at: DateTime<Utc>) -> bool {
         self.all.iter().rev().find(|change| change.at < at).is_some_and(|change| matches!(change.to, State::Firing | State::Recovering))
@@ -89,9 +97,11 @@ pub(super) fn of(store: &Store, scene: &Scene<'_>, fingerprint: &Fingerprint) ->
         severity: change.severity,
         reason: change.reason.to_string(),
     };
+    let fired = all.iter().filter(|_| last.to == State::Firing).find(|change| change.episode == last.episode && change.to == State::Firing);
     Ok(Some(Life {
         state: last.to,
-        since: last.at,
+        since: fired.unwrap_or(&last).at,
+        patience: living.map(|alert| patience_of(store, scene, alert)).transpose()?.flatten(),
         nth: count(&all, scene.at),
         severity: living.map_or(last.severity, |alert| alert.severity),
         summary: living.map_or(&last.summary, |alert| &alert.summary).clone(),
@@ -102,6 +112,12 @@ pub(super) fn of(store: &Store, scene: &Scene<'_>, fingerprint: &Fingerprint) ->
         episode: last.episode,
         all,
     }))
+}
+
+fn patience_of(store: &Store, scene: &Scene<'_>, alert: &Alert) -> Result<Option<Patience>> {
+    let Some(meta) = scene.meta.filter(|_| alert.state == State::Pending) else { return Ok(None) };
+    let book = store.book(&scene.target.name)?;
+    Ok(patience(alert, meta, book.rules.get(&meta.id), scene.decide.every_s, scene.at))
 }
 
 /// Episodes that fired within the days before.

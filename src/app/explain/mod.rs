@@ -1,14 +1,15 @@
 //! Why: an alert, or its absence, at a time. Put together from what the store has kept, and from judging the stored
 //! snapshot of that tick again with the rules of now; nothing is asked of a server and nothing is written.
 //!
-//! `find` says who is meant; `scene` is the stored tick with the rule judged on it; `inputs`, `life`, `trend`, `told` and
-//! `change` are the parts of the answer, each its own file. Deliberately absent: sentences. They are `cli`'s.
+//! `find` says who is meant; `scene` is the stored tick with the rule judged on it; `inputs`, `shipped`, `life`, `trend`,
+//! `told` and `change` are the parts of the answer, each its own file. Deliberately absent: sentences. They are `cli`'s.
 
 mod change;
 mod find;
 mod inputs;
 mod life;
 mod scene;
+mod shipped;
 mod told;
 mod trend;
 mod unrouted;
@@ -21,6 +22,7 @@ pub use change::Change;
 pub use inputs::{InputPart, SettingPart};
 pub use life::{Life, Step};
 pub use scene::Verdict;
+pub use shipped::AsShipped;
 pub use told::{ChannelPart, Said};
 pub use trend::TrendPart;
 pub use unrouted::Unrouted;
@@ -104,6 +106,8 @@ pub struct Explanation {
     pub facts: Option<Facts>,
     /// Its settings there.
     pub settings: Vec<SettingPart>,
+    /// What it would say with its own settings, where that is something else.
+    pub as_shipped: Option<AsShipped>,
     /// How the first measured fact went.
     pub trend: Option<TrendPart>,
     /// What each channel was told, and was not.
@@ -152,6 +156,8 @@ pub struct Overview {
     pub rows: usize,
     /// Rows that it could not judge.
     pub unknown: usize,
+    /// Why it may not have seen all.
+    pub gaps: Vec<String>,
 }
 
 /// One subject of an overview.
@@ -192,15 +198,18 @@ fn one(from: &Sources<'_>, question: &Question<'_>, scene: &scene::Scene<'_>, su
     unrouted.retain(|other| channels.iter().all(|part| part.channel != other.channel));
     let mut notes = scene.notes.clone();
     notes.extend(life.as_ref().and_then(|life| life.other_text(&scene.rule)));
+    notes.extend(judged.opaque());
+    let settings = judged.input.as_ref().map(|input| inputs::settings(scene, input)).unwrap_or_default();
     Ok(Explanation {
         inputs: judged.input.as_ref().map(|input| inputs::read(scene, input, &subject)).unwrap_or_default(),
-        settings: judged.input.as_ref().map(|input| inputs::settings(scene, input)).unwrap_or_default(),
+        as_shipped: shipped::of(scene, &judged, &subject, &settings),
+        settings,
         channels,
         channel: question.channel.map(String::from),
         leads_to,
         unrouted,
         changes: change::of(scene, facts.as_ref(), life.as_ref(), trend.as_ref()),
-        verdict: judged.verdict(scene, from.store, &subject, facts.as_ref())?,
+        verdict: judged.verdict(scene, &subject, life.as_ref(), facts.as_ref())?,
         rule: scene.rule.clone(),
         target: scene.target.name.clone(),
         subject,

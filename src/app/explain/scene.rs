@@ -14,8 +14,8 @@ use crate::app::tick::basis;
 use crate::app::turn::{Basis, Wishes};
 use crate::app::{drill, setup};
 use crate::model::{
-    Alert, Book, Catalog, Changes, DecideConfig, Evaluation, Frame, Labels, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome, Severity,
-    Snapshot, State, Target,
+    Alert, Book, Catalog, Changes, DecideConfig, Evaluation, Frame, Labels, Moment, Outcome, RuleInput, RuleMeta, RuleOutcome,
+    RuleOverride, Severity, Snapshot, State, Target,
 };
 use crate::rules::{Facts, Rule, TickInput};
 use crate::store::{EpisodeFilter, Store};
@@ -124,7 +124,7 @@ impl<'a> Scene<'a> {
             notes: Vec::new(),
             first: Judged::default(),
         };
-        scene.first = scene.judge_with(&scene.firing_now());
+        scene.first = scene.judge_with(&scene.firing_now(), None, &scene.wishes.overrides);
         scene.notes = scene.limits()?;
         Ok(scene)
     }
@@ -154,27 +154,45 @@ impl<'a> Scene<'a> {
         self.snapshot.as_ref()?.frame(self.meta?.from.as_deref()?)
     }
 
+    /// Whether the frame with the rule's subjects is not there, so that nobody can be found in it.
+    pub(super) fn is_blind(&self) -> bool {
+        self.meta.is_some_and(|meta| meta.from.is_some()) && self.frame().is_none()
+    }
+
+    /// What that frame does not show.
+    pub(super) fn gaps(&self) -> Vec<String> {
+        let Some(coverage) = self.frame().map(|frame| &frame.coverage) else { return Vec::new() };
+        let top = coverage.top.map(|n| format!("only the first {n} rows were collected"));
+        let databases = coverage.without_databases.iter().map(|(name, why)| format!("database `{name}` could not be read: {why}"));
+        let relations = coverage.without_relations.iter().map(|name| format!("`{name}` was locked"));
+        top.into_iter().chain(databases).chain(relations).take(GAPS).collect()
+    }
+
     fn firing_now(&self) -> Vec<Labels> {
         let before = self.snapshot.as_ref().map_or(self.at, |snapshot| snapshot.taken_at);
         let fires = |alert: &&Alert| alert.fired_at.is_some_and(|fired| fired < before);
         self.alerts.iter().filter(fires).map(|alert| alert.subject.clone()).collect()
     }
 
-    /// The rule judged as it was for this subject: whether it fired already decides which limit holds.
+    /// The rule judged as it was for this subject: whether it fired already decides which limit holds. It counts as having an
+    /// alert, so that the rule says why it could not judge it, if so.
     pub(super) fn judge(&self, life: Option<&Life>, subject: &Labels) -> Judged<'a> {
         let mut firing = self.firing_now();
         let fired = life.is_some_and(|life| self.snapshot.as_ref().is_some_and(|snapshot| life.fired_before(snapshot.taken_at)));
-        if fired == firing.contains(subject) {
-            return self.first.clone();
-        }
         firing.retain(|other| other != subject);
         firing.extend(fired.then(|| subject.clone()));
-        self.judge_with(&firing)
+        self.judge_with(&firing, Some(subject), &self.wishes.overrides)
     }
 
-    fn judge_with(&self, firing: &[Labels]) -> Judged<'a> {
+    /// The same judgement with other overrides.
+    pub(super) fn judge_again(&self, judged: &Judged<'a>, overrides: &[RuleOverride]) -> Judged<'a> {
+        let firing = judged.input.as_ref().map_or_else(|| self.firing_now(), |input| input.firing.to_vec());
+        self.judge_with(&firing, None, overrides)
+    }
+
+    fn judge_with(&self, firing: &[Labels], active: Option<&Labels>, overrides: &[RuleOverride]) -> Judged<'a> {
         let Some((basis, meta)) = self.basis.as_ref().zip(self.meta) else { return Judged::default() };
-        let book = book_of(meta, &self.target.name, firing);
+        let book = book_of(meta, &self.target.name, firing, active);
         let tick = TickInput {
             now: basis.snapshot.taken_at,
             every_s: self.decide.every_s,
@@ -182,7 +200,7 @@ impl<'a> Scene<'a> {
             changes: Arc::new(Changes::between(&basis.previous, &basis.snapshot)),
             past: basis.past.clone(),
             book: &book,
-            overrides: &self.wishes.overrides,
+            overrides,
             packs: &self.wishes.packs,
             evaluate_all: true,
         };
@@ -239,6 +257,7 @@ impl<'a> Scene<'a> {
             subjects,
             rows: self.frame().map_or(0, |frame| frame.rows),
             unknown: ok.map_or(0, |ok| ok.unknown),
+            gaps: self.gaps(),
         })
     }
 }
@@ -251,9 +270,20 @@ impl Judged<'_> {
         }
     }
 
+    /// How bad it finds the subject; `None` when it finds nothing.
+    pub(super) fn severity_of(&self, subject: &Labels) -> Option<Severity> {
+        Some(self.evaluation()?.findings.iter().find(|finding| finding.subject == *subject)?.severity)
+    }
+
     /// What its engine makes of the subject, where it can look at one by itself.
     pub(super) fn facts(&self, subject: &Labels) -> Option<Facts> {
         self.engine?.facts(self.input.as_ref()?, subject)
+    }
+
+    /// A word about a judgement that cannot be looked into.
+    pub(super) fn opaque(&self) -> Option<String> {
+        let is_plugin = self.input.is_some() && self.engine?.meta().engine == "wasm";
+        is_plugin.then(|| "a plugin judges: what it reads, its `where` and what it reports are seen, its own reasoning is not".into())
     }
 
     /// What is said in its finding about the subject, else in the alert: what there is to show of other engines.
@@ -265,13 +295,16 @@ impl Judged<'_> {
     }
 
     /// What it says of a subject.
-    pub(super) fn verdict(&self, scene: &Scene<'_>, store: &Store, subject: &Labels, facts: Option<&Facts>) -> Result<Verdict> {
+    pub(super) fn verdict(&self, scene: &Scene<'_>, subject: &Labels, life: Option<&Life>, facts: Option<&Facts>) -> Result<Verdict> {
+        let store = scene.from.store;
         let Some(ok) = self.evaluation() else { return self.dated(scene, store) };
         if let Some(found) = ok.findings.iter().find(|finding| finding.subject == *subject) {
             return Ok(Verdict::Found { severity: found.severity, summary: found.summary.clone() });
         }
         let cannot = |reason: String| Verdict::CannotTell { since: None, reason, remedy: None };
-        if let Some(held) = ok.held.iter().find(|held| held.subject == *subject) {
+        // What holds an alert leaves a subject without one quiet, as long as the rule can tell.
+        let is_open = life.is_some_and(Life::is_open) || facts.is_none_or(|facts| facts.found.is_none());
+        if let Some(held) = ok.held.iter().find(|held| is_open && held.subject == *subject) {
             return Ok(cannot(held.reason.clone()));
         }
         let there = subject.is_empty() || scene.frame().is_none_or(|frame| frame.index().contains_key(subject));
@@ -352,20 +385,16 @@ fn of_rule(store: &Store, snapshot: Arc<Snapshot>, meta: &RuleMeta) -> Result<Ba
     Ok(basis(store, snapshot, Book::default(), &windows)?)
 }
 
-/// A book in which just these subjects fire.
-fn book_of(meta: &RuleMeta, target: &str, firing: &[Labels]) -> Book {
-    let alert = |subject: &Labels| {
+/// A book in which just these subjects fire; one that is active may be about to.
+fn book_of(meta: &RuleMeta, target: &str, firing: &[Labels], active: Option<&Labels>) -> Book {
+    let alert = |(subject, state): (&Labels, State)| {
         let fingerprint = alert::fingerprint(&meta.id, target, subject);
-        let alert = Alert {
-            fingerprint: fingerprint.clone(),
-            rule: meta.id.clone(),
-            subject: subject.clone(),
-            state: State::Firing,
-            ..Alert::default()
-        };
+        let alert = Alert { fingerprint: fingerprint.clone(), rule: meta.id.clone(), subject: subject.clone(), state, ..Alert::default() };
         (fingerprint, Arc::new(alert))
     };
-    Book { alerts: firing.iter().map(alert).collect(), ..Book::default() }
+    let pending = active.filter(|subject| !firing.contains(subject)).map(|subject| (subject, State::Pending));
+    let all = firing.iter().map(|subject| (subject, State::Firing)).chain(pending);
+    Book { alerts: all.map(alert).collect(), ..Book::default() }
 }
 
 fn past_subjects(store: &Store, target: &str, rule: &str) -> Result<Vec<Labels>> {
@@ -376,5 +405,7 @@ fn past_subjects(store: &Store, target: &str, rule: &str) -> Result<Vec<Labels>>
     Ok(subjects)
 }
 
+/// Gaps of a frame that are told.
+const GAPS: usize = 8;
 /// Episodes that are looked through for a name.
 const EPISODES: usize = 500;

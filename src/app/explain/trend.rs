@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::inputs::row_of;
 use super::scene::{Judged, Scene};
-use crate::model::{Changes, Frame, Labels, Moment, Reading, RuleInput, RuleMeta, Unit};
+use crate::model::{Changes, ColumnKind, Frame, Labels, Moment, Reading, RuleInput, RuleMeta, Unit};
 use crate::rules::Facts;
 use crate::store::Store;
 
@@ -75,7 +75,10 @@ fn input_then(input: &RuleInput, before: Option<&Arc<Frame>>, frame: &Arc<Frame>
 fn plain(meta: &RuleMeta, name: &str, subject: &Labels, frames: &[Arc<Frame>]) -> TrendPart {
     let of_frame = meta.inputs.iter().filter(|input| input.frame == name && input.moment == Moment::Now);
     let numbers = of_frame.filter_map(|input| input.column.as_deref());
-    let column = numbers.clone().find(|column| frames.iter().any(|frame| point(frame, column, subject).is_some()));
+    // Yes and no draw no line.
+    let is_number = |frame: &Frame, column: &str| frame.def.column(column).is_some_and(|def| def.kind != ColumnKind::Flag);
+    let column =
+        numbers.clone().find(|column| frames.iter().any(|frame| is_number(frame, column) && point(frame, column, subject).is_some()));
     let Some(column) = column else { return TrendPart { metric: name.into(), unit: Unit::None, points: Vec::new() } };
     let unit = frames.first().and_then(|frame| frame.def.column(column)).map_or(Unit::None, |def| def.unit);
     let points = frames.iter().filter_map(|frame| Some((frame.as_of, point(frame, column, subject)?)));

@@ -1,18 +1,20 @@
 //! `alerts list`: living alerts, worst first.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use pgsteward_helpers::span;
 
-use crate::alert::is_matched;
+use crate::alert::{counted_s, is_matched};
 use crate::cli::place::Place;
 use crate::cli::shared::matchers;
 use crate::cli::table;
 use crate::cli::term;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{Alert, Matchers, State, Target};
+use crate::model::{Alert, Matchers, RuleHealth, State, Target};
+use crate::store::Store;
 
 /// Living alerts, worst first
 ///
@@ -51,7 +53,11 @@ pub(super) fn run(args: &Args, place: &Place) -> anyhow::Result<ExitCode> {
     let conditions = matchers(&args.matchers)?;
     alerts.retain(|alert| wanted(alert, args, &conditions, place.config.as_ref()));
     alerts.sort_by(|a, b| (b.severity, &a.target, &a.rule, &a.subject).cmp(&(a.severity, &b.target, &b.rule, &b.subject)));
-    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&alerts)?) } else { page(&alerts, Clock::System.now()) };
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string_pretty(&alerts)?)
+    } else {
+        page(&alerts, &healths(&store, &alerts)?, Clock::System.now())
+    };
     term::out(&text);
     Ok(ExitCode::SUCCESS)
 }
@@ -65,19 +71,32 @@ fn wanted(alert: &Alert, args: &Args, conditions: &Matchers, config: Option<&Con
         && is_matched(alert, &target, conditions)
 }
 
-fn page(alerts: &[Alert], now: DateTime<Utc>) -> String {
+/// How the rules of pending alerts fare, by target.
+fn healths(store: &Store, alerts: &[Alert]) -> anyhow::Result<BTreeMap<String, BTreeMap<String, RuleHealth>>> {
+    let targets: BTreeSet<&String> = alerts.iter().filter(|alert| alert.state == State::Pending).map(|alert| &alert.target).collect();
+    targets.into_iter().map(|target| Ok((target.clone(), store.book(target)?.rules))).collect()
+}
+
+/// Seconds that it fires; of a pending one those that count, which between two evaluations stand still.
+fn lasted_s(alert: &Alert, healths: &BTreeMap<String, BTreeMap<String, RuleHealth>>, now: DateTime<Utc>) -> f64 {
+    match alert.fired_at {
+        Some(fired_at) => (now - fired_at).num_seconds().max(0) as f64,
+        None => counted_s(alert, healths.get(&alert.target).and_then(|rules| rules.get(&alert.rule))) as f64,
+    }
+}
+
+fn page(alerts: &[Alert], healths: &BTreeMap<String, BTreeMap<String, RuleHealth>>, now: DateTime<Utc>) -> String {
     if alerts.is_empty() {
         return "no alert\n".into();
     }
     let rows: Vec<Vec<String>> = alerts
         .iter()
         .map(|a| {
-            let since = a.fired_at.unwrap_or(a.active_at);
             vec![
                 a.fingerprint.0.chars().take(8).collect(),
                 a.severity.to_string(),
                 a.state.to_string(),
-                span((now - since).num_seconds().max(0) as f64),
+                span(lasted_s(a, healths, now)),
                 a.target.clone(),
                 a.rule.clone(),
                 a.subject.to_string(),

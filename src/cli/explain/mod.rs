@@ -1,5 +1,6 @@
 //! `explain`: why an alert fires, why it does not, and why it was or was not sent.
 
+mod ahead;
 mod page;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 /// of a server. Exit code 0 when it could be answered, 3 when not.
 ///
 /// `--json` prints `{"one": {..}}` for one subject: rule, target, subject, fingerprint, at, tick, verdict (`is`: found, quiet,
-/// absent, cannot_tell, off, records_only), life, notes, inputs, facts, settings, trend, channels, changes; or
+/// absent, cannot_tell, off, records_only), life, notes, inputs, facts, settings, as_shipped, trend, channels, changes; or
 /// `{"several": {..}}` with the subjects of the rule.
 #[derive(Debug, clap::Args)]
 pub struct Args {

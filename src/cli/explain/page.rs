@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use pgsteward_helpers::span;
 
-use crate::app::explain::{Answer, Change, ChannelPart, Explanation, InputPart, Life, Overview, RulePart, SettingPart, Verdict};
+use super::ahead;
+use crate::app::explain::{Answer, AsShipped, ChannelPart, Explanation, InputPart, Life, Overview, RulePart, SettingPart, Verdict};
 use crate::cli::shared::{clock, counted};
 use crate::cli::table;
 use crate::cli::term::{BOLD, DIM, severity_style, shown_width, spark, styled, wrapped, wrapped_whole};
@@ -31,7 +32,8 @@ fn explanation(one: &Explanation, width: usize) -> String {
     let whom = if one.subject.is_empty() { String::new() } else { format!(" of {}", one.subject) };
     let mut page = styled(DIM, &format!("{}{} on {}", one.rule.id, safe(&whom), safe(&one.target)));
     page.push('\n');
-    page.push_str(&wrapped(&headline(one), "", "", width));
+    let otherwise = one.as_shipped.as_ref().map_or(String::new(), |as_shipped| format!("  {}", as_shipped_sentence(one, as_shipped)));
+    page.push_str(&wrapped(&format!("{}{otherwise}", headline(one)), "", "", width));
     page.push('\n');
     for note in &one.notes {
         page.push_str(&wrapped(&styled(DIM, &format!("Note: {}.", safe(note))), "", "   ", width));
@@ -40,8 +42,24 @@ fn explanation(one: &Explanation, width: usize) -> String {
     page.push_str(&why(one));
     page.push_str(&how(one));
     page.push_str(&told(one, width));
-    page.push_str(&change(one, width));
+    page.push_str(&ahead::change(one, width));
     page
+}
+
+/// What the overrides of the config make of it.
+fn as_shipped_sentence(one: &Explanation, as_shipped: &AsShipped) -> String {
+    let values: Vec<String> = as_shipped.settings.iter().map(|setting| format!("`{}`", safe(setting))).collect();
+    let with = match (values.is_empty(), as_shipped.is_own) {
+        (true, _) => "Without the overrides of the config".into(),
+        (false, true) => format!("With the rule's own {}", values.join(" and ")),
+        (false, false) => format!("With the shipped {}", values.join(" and ")),
+    };
+    let Some(severity) = as_shipped.severity else { return format!("{with} it would not fire.") };
+    if matches!(one.verdict, Verdict::Found { .. }) {
+        return format!("{with} its severity would be {severity}.");
+    }
+    let lasts = if one.rule.for_s > 0 { format!(", if that lasts {}", span(one.rule.for_s as f64)) } else { String::new() };
+    format!("{with} it would fire with severity {severity}{lasts}.")
 }
 
 /// The answer in one or two sentences.
@@ -84,9 +102,10 @@ fn alive(one: &Explanation, life: &Life) -> String {
         _ => life.severity,
     };
     let bad = styled(severity_style(severity), &severity.as_str().to_uppercase());
-    let lasted = span((one.at - life.since).num_seconds().max(0) as f64);
+    // Between two evaluations nobody knows; `alerts list` says the same of a pending one.
+    let lasted_s = life.patience.as_ref().map_or((one.at - life.since).num_seconds().max(0) as f64, |told| told.counted_s as f64);
     let nth = format!("episode {}, the {} in 30 days", safe(&life.episode), ordinal(life.nth));
-    let mut text = format!("{bad}, {} for {lasted} ({nth}).  {}", life.state, told_whom(one));
+    let mut text = format!("{bad}, {} for {} ({nth}).  {}", life.state, span(lasted_s), told_whom(one));
     if matches!(one.verdict, Verdict::Quiet | Verdict::Absent) {
         text.push_str("  By the rules and settings of now it is quiet.");
     }
@@ -125,17 +144,30 @@ fn over(life: &Life) -> String {
     format!("its latest alert, the {} in 30 days, is {} since {}", ordinal(life.nth), life.state, life.since.format("%F %TZ"))
 }
 
-/// `.  dead / trigger 3.1 x, fires at 4 x: 29 % more`
+/// `: dead / trigger is 3.1 x; fires above 4 x: 29 % more`, and the guard that keeps it from firing.
 fn nearest(one: &Explanation) -> String {
-    let Some(change) = one.changes.first() else {
-        let fails = one
-            .facts
-            .iter()
-            .flat_map(|facts| &facts.conditions)
-            .find(|condition| condition.holds == Some(false) && condition.name != "rows");
-        return fails.map_or(String::new(), |condition| format!(": `{}` does not hold, {}", safe(&condition.name), safe(&condition.text)));
-    };
-    format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), distance(change))
+    let fact = one
+        .changes
+        .first()
+        .map(|change| format!(": {} is {}; {}", safe(&change.metric), change.unit.show(change.value), ahead::distance(change)));
+    format!("{}{}", fact.as_deref().unwrap_or_default(), guards(one, fact.is_some()))
+}
+
+/// The guards that keep it from firing; where a value is known to be off its limit, only those beside that.
+fn guards(one: &Explanation, has_limit: bool) -> String {
+    let failing = || one.facts.iter().flat_map(|facts| &facts.conditions).filter(|condition| condition.holds == Some(false));
+    let is_guard = |condition: &&Condition| condition.name == "where" || (condition.line.is_some() && !has_limit);
+    let but = if has_limit { ".  Whatever that is," } else { ":" };
+    if let Some(guard) = failing().find(is_guard) {
+        let more = failing().filter(is_guard).count() - 1;
+        let more = if more == 0 { String::new() } else { format!("; and {more} more below") };
+        return format!("{but} its guard `{}` does not hold{}{more}", safe(&guard.text), saw(one, guard));
+    }
+    match failing().find(|condition| !has_limit && condition.name != "rows") {
+        Some(silent) if silent.name == "finding" => format!("{but} {}", safe(&silent.text)),
+        Some(condition) => format!("{but} `{}` does not hold, {}", safe(&condition.name), safe(&condition.text)),
+        None => String::new(),
+    }
 }
 
 fn why(one: &Explanation) -> String {
@@ -144,7 +176,7 @@ fn why(one: &Explanation) -> String {
         lines.push(fact_line(fact));
     }
     for condition in one.facts.iter().flat_map(|facts| &facts.conditions) {
-        lines.push(condition_line(condition));
+        lines.push(condition_line(one, condition));
     }
     lines.extend(part_lines(&one.inputs, input_line, "inputs"));
     lines.extend(part_lines(&one.settings, setting_line, "settings"));
@@ -184,10 +216,24 @@ fn fact_line(fact: &Evidence) -> String {
     entry(&safe(&fact.metric), &number(fact.value, fact.unit), &limit)
 }
 
-fn condition_line(condition: &Condition) -> String {
+fn condition_line(one: &Explanation, condition: &Condition) -> String {
     let holds = condition.holds.map_or("unknown", |holds| if holds { "true" } else { "false" });
     let limit = condition.limit.map_or(String::new(), |limit| format!("  ({})", condition.unit.show(limit)));
-    entry(&safe(&condition.name), holds, &format!("{}{limit}", safe(&condition.text)))
+    let line = condition.line.map_or(String::new(), |line| format!("  (line {line})"));
+    let saw = if condition.holds == Some(true) { String::new() } else { saw(one, condition) };
+    entry(&safe(&condition.name), holds, &format!("{}{limit}{line}{saw}", safe(&condition.text)))
+}
+
+/// `: tables.vacuum_running is yes`, for what a condition reads.
+fn saw(one: &Explanation, condition: &Condition) -> String {
+    let value = |name: &String| {
+        let input = one.inputs.iter().find(|input| input.name == *name).map(shown);
+        let setting = || one.settings.iter().find(|setting| Some(setting.name.as_str()) == name.strip_prefix("settings."));
+        let label = || one.subject.get(name.rsplit('.').next().unwrap_or_default());
+        input.or_else(|| setting().map(|setting| setting.value.clone())).or_else(|| label().map(String::from))
+    };
+    let read: Vec<String> = condition.reads.iter().filter_map(|name| Some(format!("{} is {}", safe(name), safe(&value(name)?)))).collect();
+    if read.is_empty() { String::new() } else { format!(": {}", read.join(", ")) }
 }
 
 fn input_line(input: &InputPart) -> String {
@@ -196,15 +242,21 @@ fn input_line(input: &InputPart) -> String {
         let ease = if input.optional { " (the rule can do without)" } else { "" };
         return entry(&safe(&input.name), "missing", &format!("{}{ease}", safe(&missing.detail)));
     }
-    let value = match (&input.text, input.value, input.rows) {
+    if let Some(why) = &input.no_row {
+        return entry(&safe(&input.name), "no row", &safe(why));
+    }
+    entry(&safe(&input.name), &shown(input), &age)
+}
+
+fn shown(input: &InputPart) -> String {
+    match (&input.text, input.value, input.rows) {
         (Some(text), ..) => cut(&safe(text)),
         (None, Some(value), _) if input.flag => (if value == 0.0 { "no" } else { "yes" }).into(),
         (None, Some(value), _) if input.per_s => format!("{}/s", input.unit.show(value)),
         (None, Some(value), _) => input.unit.show(value),
         (None, None, Some(rows)) => counted(rows, "row"),
         (None, None, None) => "unknown".into(),
-    };
-    entry(&safe(&input.name), &value, &age)
+    }
 }
 
 /// A text of a database may be as long as it likes.
@@ -292,40 +344,6 @@ fn told(one: &Explanation, width: usize) -> String {
     text
 }
 
-fn change(one: &Explanation, width: usize) -> String {
-    let mut lines: Vec<String> = one.changes.iter().map(|change| sentence(change, one.at)).collect();
-    if let Some(life) = &one.life {
-        if life.state == State::Pending && one.rule.for_s > 0 {
-            let fires = life.since + chrono::TimeDelta::seconds(one.rule.for_s.min(u64::from(u32::MAX)) as i64);
-            lines.push(format!("Fires at {} if it lasts.", clock(fires, one.at)));
-        }
-        if life.state == State::Firing && one.rule.keep_firing_for_s > 0 {
-            lines.push(format!("Once it is gone it stays firing for {} more.", span(one.rule.keep_firing_for_s as f64)));
-        }
-    }
-    if lines.is_empty() {
-        return String::new();
-    }
-    let lines: Vec<String> = lines.iter().map(|line| format!("{}\n", wrapped(line, "   ", "   ", width))).collect();
-    format!("\n{}\n{}", styled(BOLD, "What would change it"), lines.concat())
-}
-
-fn sentence(change: &Change, now: DateTime<Utc>) -> String {
-    let about = change.about.map_or(String::new(), |at| format!("; going on like this about {}", clock(at, now)));
-    let text = format!("{}{about}.", distance(change));
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// `fires above 4 x: 29 % more`
-fn distance(change: &Change) -> String {
-    let side = if change.limit >= change.value { "above" } else { "below" };
-    let share = ((change.limit - change.value) / change.value * 100.0).abs();
-    let more = if change.limit >= change.value { "more" } else { "less" };
-    let far = if share.is_finite() && share < 1e6 { format!(": {} % {more}", share.ceil()) } else { String::new() };
-    format!("{} {side} {}{far}", safe(&change.to), change.unit.show(change.limit))
-}
-
 fn ordinal(n: usize) -> String {
     let ending = match (n % 10, n % 100) {
         (_, 11..=13) => "th",
@@ -341,7 +359,8 @@ fn several(overview: &Overview, width: usize) -> String {
     let tick = overview.tick.map_or("no tick is kept".into(), |at| format!("tick {}", at.format("%F %TZ")));
     let mut page = styled(DIM, &format!("{} on {}, {tick}", overview.rule.id, safe(&overview.target)));
     page.push('\n');
-    let judged = format!("{} looked at, {} could not be judged", counted(overview.rows, "row"), overview.unknown);
+    let gaps = if overview.gaps.is_empty() { String::new() } else { format!(" ({})", safe(&overview.gaps.join(", "))) };
+    let judged = format!("{} looked at, {} could not be judged{gaps}", counted(overview.rows, "row"), overview.unknown);
     let line = match &overview.verdict {
         Verdict::CannotTell { since, reason, remedy } => {
             let since = since.map_or(String::new(), |at| format!(" since {}", at.format("%F %TZ")));

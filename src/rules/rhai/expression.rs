@@ -13,6 +13,7 @@ use rhai::{AST, Dynamic, Expr, Scope, Stmt};
 use super::column::{Buffer, Mask};
 use super::conclude::{FrameUse, conclude};
 use super::error::{Located, Place, Trouble, of_parse, of_run, unknown_name};
+use super::guard::{Part, parts, tree_of};
 use super::inspect::{Type, inspect};
 use super::run::Run;
 use super::settings::ScriptSettings;
@@ -95,6 +96,17 @@ impl Expression {
     /// What it reads.
     pub(in crate::rules) fn inputs(&self) -> &BTreeSet<Input> {
         &self.inputs
+    }
+
+    /// What it joins by `and`, each by itself; itself when it joins nothing.
+    pub(in crate::rules) fn guards(&self, names: &Names<'_>) -> Vec<Self> {
+        let [Stmt::Expr(root)] = self.ast.statements() else { return vec![self.clone()] };
+        let guard = |part: Part<'_>| {
+            let ast = tree_of(part.expr);
+            let seen = inspect(&ast, &self.place, names.types(), names.settings);
+            Self { ast, text: part.text(), place: self.place.clone(), variables: seen.variables, inputs: seen.inputs }
+        };
+        parts(root, &self.text, 0..self.text.len()).into_iter().map(guard).collect()
     }
 
     /// The right side of `value > ..`, as text: what the value is held against.

@@ -12,6 +12,7 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 use super::chain::{Step, constant, flatten, is_tail, literal};
 use super::error::{Place, mark};
 use super::functions::{self, FINDING_KEYS, unknown_key};
+use super::looks::Call;
 use super::settings::unknown_setting;
 use super::view::{WAS_FIRING, unknown_column};
 use crate::model::action::kind;
@@ -53,6 +54,8 @@ pub(super) struct Inspection {
     pub(super) inputs: BTreeSet<Input>,
     /// The first frame whose rows are asked for.
     pub(super) rows_of: Option<String>,
+    /// All places where rows are asked for by a mask.
+    pub(super) looks: Vec<Call>,
     /// Whether it can report anything.
     pub(super) finds: bool,
     /// Names of variables that it reads.
@@ -272,6 +275,7 @@ impl Reader<'_> {
             "rows" => {
                 if note {
                     self.seen.rows_of.get_or_insert_with(|| frame.name.clone());
+                    self.seen.looks.extend(argument.map(|mask| Call { frame: frame.name.clone(), mask: mask.clone(), at }));
                     self.note(frame, None, Moment::Now);
                 }
                 Type::Rows(frame.clone())

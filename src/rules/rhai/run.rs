@@ -10,7 +10,7 @@ use super::error::{Answer, Trouble};
 use super::index::Indexes;
 use super::limits::{Deadline, Limits, Meter};
 use super::view::{Row, View};
-use crate::model::{ActionRequest, Evidence, Finding, Labels, RuleInput, RuleMeta, Unit};
+use crate::model::{ActionRequest, Evidence, Finding, Labels, RuleInput, RuleMeta};
 use crate::rules::Condition;
 use crate::rules::facts::answer;
 
@@ -96,7 +96,7 @@ impl Run {
         let row = self.rows_of(view, std::slice::from_ref(&subject)).into_iter().flatten().next()?;
         let holds = mask.get(row).copied().and_then(answer);
         let text = format!("among the rows of `{}` that the script looks at", view.name());
-        let asked = Condition { name: "rows".into(), text, limit: None, unit: Unit::None, holds };
+        let asked = Condition::plain("rows", text, holds);
         if let Some((_, conditions)) = self.notes().probe.as_mut() {
             conditions.push(asked);
         }

@@ -10,15 +10,16 @@ use super::conclude::{FrameUse, conclude};
 use super::error::{Place, of_parse, unknown_name};
 use super::expression::{frame_value, guarded, views};
 use super::inspect::{Inspection, Type, inspect, is_reserved};
+use super::looks::{Look, Script};
 use super::run::Run;
 use super::settings::{ScriptSettings, setting};
 use super::trial::trials;
-use super::view::View;
+use super::view::{Row, View};
 use crate::model::{Catalog, ColumnKind, Input, Labels, Outcome, RuleInput, RuleMeta, Settings};
 use crate::problem::{Mark, Problem};
 use crate::rules::meta::Header;
 use crate::rules::missing::missing;
-use crate::rules::{Facts, Rule};
+use crate::rules::{Condition, Facts, Rule};
 
 /// Compiles the body of a script. `header` is what its `//!` lines say (a `RuleMeta` will do); its `inputs` name the frames,
 /// and the columns are found here. `first_line` is the body's first line in the file.
@@ -43,7 +44,7 @@ pub fn compile_script(
     let ast = parse(engine, source, &place, &meta, &uses, catalog)?;
     let mut names: BTreeMap<String, Type> = uses.iter().map(|used| (used.def.name.clone(), Type::Frame(used.def.clone()))).collect();
     names.insert("settings".into(), Type::Settings);
-    let seen = inspect(&ast, &place, names, &meta.settings);
+    let seen = inspect(&ast, &place, names.clone(), &meta.settings);
     let mut problems = check_names(&meta, &subject, &seen, &uses, file);
     declare(&mut meta, &seen, &uses);
     problems.extend(seen.problems);
@@ -58,7 +59,8 @@ pub fn compile_script(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let rule = ScriptRule { engine: engine.clone(), meta: Arc::new(meta), subject, uses, ast, place, require };
+    let looks = Script { engine, ast: &ast, source, place: &place, names, settings: &meta.settings }.looks(&seen.looks);
+    let rule = ScriptRule { engine: engine.clone(), meta: Arc::new(meta), subject, uses, ast, place, require, looks };
     rule.try_out()?;
     Ok(Box::new(rule))
 }
@@ -176,6 +178,15 @@ impl Require {
     }
 }
 
+/// Whether all conditions hold.
+fn all(conditions: &[Condition]) -> Option<bool> {
+    let holds = |answer| conditions.iter().any(|condition| condition.holds == answer);
+    if holds(Some(false)) { Some(false) } else { (!holds(None)).then_some(true) }
+}
+
+/// The frames of an input, by name.
+type Views = BTreeMap<String, Arc<View>>;
+
 /// A checked script.
 #[derive(Debug)]
 struct ScriptRule {
@@ -186,6 +197,8 @@ struct ScriptRule {
     ast: AST,
     place: Place,
     require: Option<Require>,
+    /// What it asks of the rows that it loops over.
+    looks: Vec<Look>,
 }
 
 impl ScriptRule {
@@ -208,14 +221,43 @@ impl ScriptRule {
         Ok(conclude(&run, &views, &self.uses))
     }
 
-    fn go(&self, run: &Arc<Run>, views: &BTreeMap<String, Arc<View>>) -> Result<(), super::error::Located> {
+    /// Leaves the variables of the script behind.
+    fn go(&self, run: &Arc<Run>, views: &Views) -> Result<Scope<'static>, super::error::Located> {
         let mut scope = Scope::new();
         for used in &self.uses {
             scope.push_dynamic(used.def.name.clone(), frame_value(views, &used.def.name));
         }
         scope.push("settings", ScriptSettings(run.input.settings.clone()));
         let engine = self.engine.runner(run);
-        guarded(|| engine.run_ast_with_scope(&mut scope, &self.ast))
+        guarded(|| engine.run_ast_with_scope(&mut scope, &self.ast))?;
+        Ok(scope)
+    }
+
+    /// What it asked of a subject's rows, with the conditions of each mask apart where they can be told apart.
+    fn told_apart(
+        &self,
+        run: &Arc<Run>,
+        views: &Views,
+        mut scope: Scope<'static>,
+        subject: &Labels,
+        asked: Vec<Condition>,
+    ) -> Vec<Condition> {
+        let row_of = |look: &Look| {
+            let view = views.get(&look.frame)?;
+            let row = run.rows_of(view, std::slice::from_ref(subject)).into_iter().flatten().next()?;
+            Some(Row { of: view.clone(), row })
+        };
+        let looks: Vec<(&Look, Row)> = self.looks.iter().filter_map(|look| Some((look, row_of(look)?))).collect();
+        if looks.len() != asked.len() {
+            return asked;
+        }
+        let engine = self.engine.runner(run);
+        let mut apart = |(whole, (look, row)): (Condition, &(&Look, Row))| match look.asked(&engine, &mut scope, row) {
+            // The proof that the mask was followed rightly: its parts come to the same.
+            Some(parts) if all(&parts) == whole.holds => parts,
+            _ => vec![whole],
+        };
+        asked.into_iter().zip(&looks).flat_map(&mut apart).collect()
     }
 }
 
@@ -243,13 +285,17 @@ impl Rule for ScriptRule {
         let run = self.engine.begin(self.meta.clone(), self.subject.clone(), input);
         run.notes().probe = Some((subject.clone(), Vec::new()));
         let views = views(input, &self.uses);
-        self.go(&run, &views).ok()?;
-        let mut notes = run.notes();
-        let conditions = notes.probe.take().map(|(_, asked)| asked).filter(|asked| !asked.is_empty())?;
-        let holds = |answer| conditions.iter().any(|condition| condition.holds == answer);
+        let scope = self.go(&run, &views).ok()?;
+        let asked = run.notes().probe.take().map(|(_, asked)| asked).filter(|asked| !asked.is_empty())?;
+        let holds = |answer| asked.iter().any(|condition| condition.holds == answer);
         let found = if holds(Some(true)) { Some(true) } else { (!holds(None)).then_some(false) };
-        let finding = notes.findings.iter().find(|finding| finding.subject == *subject);
-        Some(Facts { found, evidence: finding.map(|finding| finding.evidence.clone()).unwrap_or_default(), conditions })
+        let evidence = run.notes().findings.iter().find(|finding| finding.subject == *subject).map(|finding| finding.evidence.clone());
+        // Rows that are looped over may still be left out by an `if` in the loop.
+        let left_out = found == Some(true) && evidence.is_none();
+        let silent = Condition::plain("finding", "the script looks at it and reports nothing", Some(false));
+        let mut conditions = self.told_apart(&run, &views, scope, subject, asked);
+        conditions.extend(left_out.then_some(silent));
+        Some(Facts { found: if left_out { Some(false) } else { found }, evidence: evidence.unwrap_or_default(), conditions })
     }
 
     fn check_settings(&self, settings: &Settings) -> Result<(), String> {

@@ -137,7 +137,7 @@ impl Rule for Classic {
         let (value, threshold, unit) = (number(frame.column(&self.rule.measure.value)?, row), self.rule.threshold, self.rule.measure.unit);
         let found = value.map(|value| self.rule.comparison.holds(value, threshold));
         let text = format!("{} {} {}", self.column(), self.rule.comparison.phrase(), unit.show(threshold));
-        let condition = Condition { name: self.rule.severity.to_string(), text, limit: Some(threshold), unit, holds: found };
+        let condition = Condition { limit: Some(threshold), unit, ..Condition::plain(self.rule.severity.as_str(), text, found) };
         let evidence = Evidence { metric: self.column(), value, threshold: Some(threshold), unit };
         Some(Facts { found, conditions: vec![condition], evidence: vec![evidence] })
     }

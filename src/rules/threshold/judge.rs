@@ -118,14 +118,12 @@ impl Rich {
     fn conditions(&self, session: &Session, verdicts: &Verdicts, row: usize) -> Result<Vec<Condition>, String> {
         let cell = |values: &Vec<u8>| values.get(row).copied().and_then(answer);
         let plain = |name: &str, text: &Expression, values: &Vec<u8>| Condition {
-            name: name.into(),
-            text: text.text().into(),
-            limit: None,
+            reads: text.inputs().iter().map(ToString::to_string).collect(),
             unit: self.parts.unit,
-            holds: cell(values),
+            ..Condition::plain(name, text.text(), cell(values))
         };
-        let mut conditions: Vec<Condition> =
-            self.parts.filter.iter().zip(&verdicts.filter).map(|(text, values)| plain("where", text, values)).collect();
+        let guard = |guard: &Expression| Ok(plain("where", guard, &session.condition(guard)?));
+        let mut conditions = self.parts.guards.iter().map(guard).collect::<Result<Vec<Condition>, String>>()?;
         for (level, values) in self.parts.levels.iter().zip(&verdicts.levels) {
             let limit = level.limit.as_ref().map(|limit| session.number(limit, row)).transpose()?.flatten();
             conditions.push(Condition { limit, ..plain(level.severity.as_str(), &level.condition, values) });

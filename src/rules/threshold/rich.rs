@@ -89,6 +89,8 @@ fn read_from(fields: &mut Fields<'_>, own: Option<String>, catalog: &Catalog) ->
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) filter: Option<Expression>,
+    /// What `filter` joins by `and`: each can be the one that keeps the rule from firing.
+    pub(super) guards: Vec<Expression>,
     pub(super) value: Option<Expression>,
     pub(super) unit: Unit,
     /// Most severe first.
@@ -153,7 +155,9 @@ impl Reader<'_> {
             let at = Node { value: Value::Null, at: self.fields.at() };
             self.fields.error(&at, "`critical`, `warning` or `info` is missing: the condition");
         }
+        let names = Names { from: self.from, catalog: self.catalog, settings: &self.meta.settings, value: false };
         let parts = Parts {
+            guards: filter.iter().flat_map(|filter| filter.guards(&names)).collect(),
             filter,
             value,
             unit,

@@ -9,9 +9,10 @@ use super::SharedOrigin;
 use super::answer::Answer;
 use super::input::{Columns, Facts, FrameTexts, Handed, Parts, firing, wire_value};
 use super::select::Select;
-use crate::model::{FrameDef, Input, Outcome, RuleInput, RuleMeta, Settings};
-use crate::rules::Rule;
+use crate::model::{FrameDef, Input, Labels, Outcome, RuleInput, RuleMeta, Settings};
+use crate::rules::held::rows_of;
 use crate::rules::missing::missing;
+use crate::rules::{Condition, Rule, facts as told};
 
 /// A rule of a plugin.
 #[derive(Debug)]
@@ -77,6 +78,14 @@ impl WasmRule {
         Trace { outcome, used: called.used, log: called.log, reproducible }
     }
 
+    /// The conditions of its `where` for a subject; `None` when it has no row.
+    fn asked(&self, input: &RuleInput, subject: &Labels) -> Option<Vec<Condition>> {
+        let frame = input.snapshot.frame(&self.from.as_ref()?.name)?;
+        let subject = std::slice::from_ref(subject);
+        let row = rows_of(frame, subject, 0..frame.rows).into_values().next()?;
+        Some(self.select.conditions(&self.needs, &Columns::read(&self.needs, input), row, input))
+    }
+
     fn complaint(&self, reason: &str) -> String {
         format!("plugin `{}`: {}", self.origin.name, crate::text::safe(reason))
     }
@@ -99,6 +108,20 @@ impl Rule for WasmRule {
             }
         }
         trace.outcome
+    }
+
+    /// What it reports is all that is seen of its reasoning, and its `where` all that is declared.
+    fn facts(&self, input: &RuleInput, subject: &Labels) -> Option<told::Facts> {
+        let conditions = self.asked(input, subject);
+        let asked = RuleInput { active: Arc::new(vec![subject.clone()]), ..input.clone() };
+        let Outcome::Ok(evaluation) = self.trace(&asked).outcome else { return None };
+        let finding = evaluation.findings.into_iter().find(|finding| finding.subject == *subject);
+        if finding.is_none() && conditions.is_none() {
+            return None;
+        }
+        let found = if finding.is_some() { Some(true) } else { evaluation.held.is_empty().then_some(false) };
+        let evidence = finding.map(|finding| finding.evidence).unwrap_or_default();
+        Some(told::Facts { found, conditions: conditions.unwrap_or_default(), evidence })
     }
 
     fn check_settings(&self, settings: &Settings) -> Result<(), String> {

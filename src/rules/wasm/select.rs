@@ -10,6 +10,7 @@ use pgsteward_helpers::parse_quantity;
 
 use super::input::Columns;
 use crate::model::{Input, RuleInput, SettingDef, SettingValue};
+use crate::rules::Condition as Asked;
 
 /// Conditions of one rule.
 const MOST: usize = 16;
@@ -20,6 +21,8 @@ pub(super) struct Select(Vec<Condition>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Condition {
+    /// As it was written.
+    text: String,
     /// Position among the needs.
     need: usize,
     op: Op,
@@ -85,6 +88,19 @@ impl Select {
         }
         Some(rows)
     }
+
+    /// Each condition for one row: for people who ask why it was not handed over.
+    pub(super) fn conditions(&self, needs: &[Input], columns: &Columns, row: usize, input: &RuleInput) -> Vec<Asked> {
+        let told = |condition: &Condition| {
+            let needed = [Some(condition.need), if let Than::Need(need) = condition.than { Some(need) } else { None }];
+            let needed = needed.iter().flatten().filter_map(|need| needs.get(*need)).map(ToString::to_string);
+            let setting = if let Than::Setting(name) = &condition.than { Some(format!("settings.{name}")) } else { None };
+            let known = condition.is_known(columns, row);
+            let holds = condition.test(needs, columns, input).filter(|_| known).map(|holds| holds(row));
+            Asked { reads: needed.chain(setting).collect(), ..Asked::plain("where", condition.text.as_str(), holds) }
+        };
+        self.0.iter().map(told).collect()
+    }
 }
 
 struct Scope<'a> {
@@ -100,7 +116,7 @@ impl Scope<'_> {
         let Some((at, sign, op)) = found else { return Err(format!("`where`: `{text}` compares nothing; write `tables.dead >= 10000`")) };
         let (left, right) = (text.get(..at).unwrap_or_default().trim(), text.get(at + sign.len()..).unwrap_or_default().trim());
         let need = self.need(left).ok_or_else(|| format!("`where`: `{left}` is none of the rule's needs in `{}`", self.from))?;
-        Ok(Condition { need, op, than: self.than(right)? })
+        Ok(Condition { text: text.into(), need, op, than: self.than(right)? })
     }
 
     /// A need of the rule's own frame, as it is written among the needs.
@@ -139,6 +155,12 @@ impl Condition {
         let holds = self.test(needs, columns, input)?;
         let all = 0..u32::try_from(values.len()).unwrap_or(u32::MAX);
         Some(all.filter(|row| holds(*row as usize)).collect())
+    }
+
+    /// Whether all that it compares is known in a row.
+    fn is_known(&self, columns: &Columns, row: usize) -> bool {
+        let known = |need: usize| columns.0.get(need).and_then(|values| values.as_ref()?.get(row)).is_some_and(|value| !value.is_nan());
+        known(self.need) && if let Than::Need(need) = self.than { known(need) } else { true }
     }
 
     fn limit(&self, input: &RuleInput) -> Option<f64> {

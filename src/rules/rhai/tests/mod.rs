@@ -5,6 +5,7 @@ mod held;
 mod language;
 mod limits;
 mod load;
+mod looks;
 mod oracle;
 mod pairs;
 mod rule;
