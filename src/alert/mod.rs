@@ -25,6 +25,7 @@ mod suppress;
 #[cfg(test)]
 mod testing;
 mod verdict;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub use fingerprint::fingerprint;
 pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
 pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes};
 pub use route::{Taken, routes_of};
+pub use withdraw::withdrawn;
 
 /// A rule's outcome and its alerts in the book; without an outcome the rule is gone.
 type Affairs<'a> = (Option<&'a RuleOutcome>, Vec<&'a Arc<Alert>>);

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Fingerprint, Labels, Notice, Severity, State};
+use super::{Book, Fingerprint, Labels, Notice, NoticeKind, Severity, State};
 
 /// Why something was or was not done. Shown to people, kept in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -267,4 +267,21 @@ pub struct Decision {
     /// Silences that ended before their time, by id, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ended_silences: Vec<(String, Reason)>,
+}
+
+/// Notices of one alert to one channel that wait, were never tried, and are not to be told now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawn {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// Its episode.
+    pub episode: String,
+    /// The channel.
+    pub channel: String,
+    /// Which of them.
+    pub kinds: Vec<NoticeKind>,
+    /// Why.
+    pub reason: Reason,
+    /// Where each escalation goes on when its notice is among them: name, and steps that stay taken.
+    pub steps: Vec<(String, usize)>,
 }
