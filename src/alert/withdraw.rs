@@ -70,3 +70,97 @@ fn of_channel(alert: &Alert, channel: &str, scene: &Scene<'_>) -> Option<Withdra
         steps,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::alert::testing::*;
+    use crate::model::{AckMode, Escalated, Escalation, EscalationStep, Few, Silence};
+
+    /// An alert of the table `a` whose notice is on its way.
+    fn on_its_way() -> World {
+        let mut world = World::new();
+        world.tick(seen(&["a"]));
+        world
+    }
+
+    fn found(world: &World) -> Vec<String> {
+        let all = withdrawn(&world.book, &world.config, world.now);
+        all.iter().map(|one| format!("{}: {}", one.channel, one.reason)).collect()
+    }
+
+    fn silence(world: &World) -> Silence {
+        Silence {
+            id: "s1".into(),
+            matchers: "table=a".parse().unwrap(),
+            starts_at: world.now,
+            ends_at: world.now + TimeDelta::hours(1),
+            author: "ann".into(),
+            reason: "deploy".into(),
+            link: None,
+            expire_on_resolve: false,
+            created_at: world.now,
+            ended: None,
+        }
+    }
+
+    fn acked(world: &mut World) {
+        let alert = world.book.alerts.values().next().unwrap();
+        let (episode, severity, at) = (alert.episode.clone(), alert.severity, world.now);
+        let ack = Ack { episode, who: "ann".into(), note: String::new(), at, until: None, mode: AckMode::UntilResolved, severity };
+        world.book.acks = [(alert.fingerprint.clone(), ack)].into();
+    }
+
+    #[test]
+    fn what_is_kept_back_by_now_is_withdrawn_while_it_is_on_its_way() {
+        let mut world = on_its_way();
+        assert_eq!(found(&world), Vec::<String>::new());
+        world.book.silences = vec![silence(&world)];
+        assert_eq!(found(&world), ["mail: silence s1 by ann until 2026-01-05 11:01Z"]);
+        world.deliver(world.now);
+        assert_eq!(found(&world), Vec::<String>::new(), "it was told");
+    }
+
+    #[test]
+    fn once_nothing_keeps_it_back_it_is_told_anew() {
+        let mut world = on_its_way();
+        world.book.silences = vec![silence(&world)];
+        let one = withdrawn(&world.book, &world.config, world.now).remove(0);
+        assert!(one.kinds.contains(&NoticeKind::Firing) && !one.kinds.contains(&NoticeKind::Resolved));
+        Arc::make_mut(&mut world.book.told).clear();
+        assert!(said(&world.tick(seen(&["a"]))).starts_with("mail: - (silence s1"));
+        world.now += TimeDelta::hours(1);
+        assert_eq!(said(&world.tick(seen(&["a"]))), "mail: firing (first notice of this episode)");
+    }
+
+    #[test]
+    fn an_acknowledgement_withdraws_repeats_and_what_nobody_need_be_woken_for() {
+        let mut world = on_its_way();
+        acked(&mut world);
+        let kinds = |world: &World| withdrawn(&world.book, &world.config, world.now)[0].kinds.clone();
+        assert_eq!(kinds(&world), [NoticeKind::Repeat, NoticeKind::Escalated], "the first notice goes out");
+        let step = EscalationStep { after_s: 60, channels: vec!["mail".into()] };
+        let chain = Escalation { name: "prod".into(), matchers: Default::default(), steps: vec![step], unless_acked: false };
+        world.config.escalations = vec![chain];
+        let alert = world.book.alerts.values_mut().next().unwrap();
+        Arc::make_mut(alert).escalated = Some(Escalated { steps: [("prod".to_string(), 1)].into(), ..Escalated::default() });
+        assert_eq!(kinds(&world), [NoticeKind::Repeat], "this chain goes on whoever looks after it");
+        world.config.escalations[0].unless_acked = true;
+        let one = withdrawn(&world.book, &world.config, world.now).remove(0);
+        assert_eq!((one.kinds.len(), one.steps), (2, vec![("prod".to_string(), 0)]), "the step is taken again");
+    }
+
+    #[test]
+    fn what_another_episode_was_told_is_nobodys_business() {
+        let mut world = on_its_way();
+        world.book.silences = vec![silence(&world)];
+        for told in Arc::make_mut(&mut world.book.told).values_mut().flat_map(Few::values_mut) {
+            told.episode = "before".into();
+        }
+        assert_eq!(found(&world), Vec::<String>::new());
+    }
+}

@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use crate::alert;
 use crate::deliver::{Channel, Message, Receipt, SendError};
 use crate::model::{
-    Book, DecideConfig, Decision, Evaluation, Evidence, Finding, Labels, Notice, NoticeKind, Outcome, RuleMeta, RuleOutcome, SettingValue, Severity,
-    Tier,
+    Book, DecideConfig, Decision, Evaluation, Evidence, Finding, Labels, Notice, NoticeKind, Outcome, RuleMeta, RuleOutcome, SettingValue,
+    Severity, Tier,
 };
 
 /// Longest that one channel is waited for.

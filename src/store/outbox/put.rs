@@ -94,7 +94,7 @@ impl Groups<'_> {
 /// At an end, what the channel has not been told yet is needless. Whether the end itself is worth telling: the channel
 /// heard, or may have heard, of the episode.
 fn collapse(tx: &Transaction<'_>, end: &Notice, now: i64) -> Result<bool, StoreError> {
-    let sql = "UPDATE outbox SET state = 'collapsed', finished_at = ?3
+    let sql = "UPDATE outbox SET state = 'collapsed', finished_at = ?3, error = NULL
                WHERE episode = ?1 AND channel = ?2 AND state = 'waiting' AND attempts = 0";
     tx.prepare_cached(sql)?.execute(params![end.episode, end.channel, now])?;
     let sql = "SELECT 1 FROM outbox WHERE episode = ?1 AND channel = ?2 AND attempts > 0";
