@@ -85,7 +85,11 @@ pub(super) fn of(from: &Sources<'_>, scene: &Scene<'_>, fingerprint: &Fingerprin
         if sent.notice.episode == life.episode && sent.queued_at <= scene.at {
             let part = channels.entry(sent.notice.channel.clone()).or_default();
             part.rate_waits = part.rate_waits.take().or_else(|| rate_waits(from, scene, &states, &sent));
-            part.said.push(Said::of(&sent));
+            let mut said = Said::of(&sent);
+            if life.suppressed_by.is_some() && sent.attempts == 0 && matches!(sent.state, NoticeState::Waiting { .. }) {
+                said.state.push_str(", and is taken back then if it is still kept back");
+            }
+            part.said.push(said);
         }
     }
     let began = life.steps.first().map_or(life.since, |step| step.at);
