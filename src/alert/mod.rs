@@ -3,8 +3,8 @@
 //! First every alert takes its step (`lifecycle`, `flap`), so that inhibition sees this evaluation's states; then each is
 //! announced: suppress -> acknowledge -> route -> dedup -> escalate. What a tick costs follows the alerts and findings
 //! there are, never the rows that were judged, and an alert of which nothing changes is not even copied. Whatever the order
-//! of rules and findings, the decision is the same. It never sends (`deliver` does) and never commits (`store` does);
-//! `book.told` is read here and changes only by a delivery.
+//! of rules and findings, the decision is the same. Of what waits to be sent, `withdraw` says what is not to be told any more.
+//! It never sends (`deliver` does) and never commits (`store` does); `book.told` is read here and changes only by a delivery.
 
 mod ack;
 mod announce;

@@ -110,7 +110,7 @@ impl Tried {
     fn detail(&self) -> String {
         match (&self.answer.began, &self.answer.ended) {
             (Ok(receipt), None) => receipt.text.clone(),
-            (Ok(receipt), Some(Ok(end))) => format!("{}; ended at once: {}", receipt.text, end.text),
+            (Ok(receipt), Some(Ok(_))) => format!("{}; ended at once", receipt.text),
             (Ok(receipt), Some(Err(error))) => format!("{}; its end was not taken: {error}", receipt.text),
             (Err(error), _) => error.to_string(),
         }
@@ -169,10 +169,7 @@ mod tests {
             answer: Answer { began: Ok(Receipt::new("202 accepted")), ended: Some(ended) },
             paused: None,
         };
-        assert_eq!(
-            said(ended(Ok(Receipt::new("202 accepted")))),
-            ["pager    pagerduty  sent    202 accepted; ended at once: 202 accepted"]
-        );
+        assert_eq!(said(ended(Ok(Receipt::new("202 accepted")))), ["pager    pagerduty  sent    202 accepted; ended at once"]);
         assert_eq!(ended(Ok(Receipt::new(""))).document()["ended"], true);
         let open = said(ended(Err(SendError::retryable("503"))));
         assert_eq!(open[0], "pager    pagerduty  sent    202 accepted; its end was not taken: 503");
