@@ -26,7 +26,7 @@ const CONFIG: &str = r#"targets:
   - {name: orders-1, dsn: "host=/nonexistent user=me dbname=shop", labels: {env: prod, team: shop}}
 schedule: {every: 5m}
 channels:
-  mail: {kind: log, file: mail.jsonl}
+  mail: {kind: log, file: mail.jsonl, rate: 600/1m}
   pager: {kind: log, file: pager.jsonl}
   broken: {kind: log, file: /nonexistent/folder/x.jsonl}
 routes:
@@ -392,6 +392,51 @@ fn a_silence_is_begun_shown_and_ended_by_scripts() {
     let all = world.json(&["silence", "list", "--all", "--json"]);
     assert!(all[0]["ended"][1].as_str().unwrap().starts_with("deployed (by ann@"), "{all}");
     assert_eq!(world.ran(&["silence", "end", id]).code, 3, "it is over already");
+}
+
+#[test]
+fn a_silence_takes_back_what_waits_and_it_is_told_once_it_is_over() {
+    let mut world = World::new(Clock::System.now() - TimeDelta::hours(2));
+    (0..17).for_each(|n| drop(world.tick(n * 300, &[("orders", 100_000.0 + n as f64 * 50_000.0)])));
+    let explained = || world.out(&["explain", RULE, "orders", "--config", "pgsteward.yaml"]);
+    let mailed = || std::fs::read_to_string(world.folder.path().join("mail.jsonl")).unwrap_or_default();
+    assert!(explained().contains("firing waits until"), "{}", explained());
+    let rule = format!("rule={RULE}");
+    let id = world.out(&["silence", "start", &rule, "--for", "30m", "--reason", "deploy"]);
+    let once = || world.ran(&["run", "--once", "--config", "pgsteward.yaml"]);
+    let ran = once();
+    assert!(!mailed().contains(RULE), "{ran:?} {}", mailed());
+    let page = explained();
+    assert!(page.contains("firing taken back") && page.contains(", before it was sent: silence"), "{page}");
+    assert!(!page.contains("on its way"), "{page}");
+    world.out(&["silence", "end", id.trim()]);
+    once();
+    let told: Vec<String> = mailed().lines().filter(|line| line.contains(RULE)).map(String::from).collect();
+    assert_eq!(told.len(), 1, "{told:?} {}", explained());
+    assert!(explained().contains("firing delivered"), "{}", explained());
+}
+
+#[test]
+fn explain_says_what_becomes_of_a_notice_that_waits_and_is_kept_back() {
+    // Its last tick comes a little after the silence.
+    let mut world = World::new(Clock::System.now() - TimeDelta::seconds(16 * 300 - 60));
+    let grow = |world: &mut World, n: i64| drop(world.tick(n * 300, &[("orders", 100_000.0 + n as f64 * 50_000.0)]));
+    (0..16).for_each(|n| grow(&mut world, n));
+    world.out(&["silence", "start", &format!("rule={RULE}"), "--for", "3h", "--reason", "deploy"]);
+    grow(&mut world, 16);
+    let page = world.out(&["explain", RULE, "orders", "--config", "pgsteward.yaml"]);
+    assert!(page.contains("and is taken back then if it is still kept back"), "{page}");
+}
+
+#[test]
+fn explain_names_the_rate_that_a_notice_waits_for() {
+    let mut world = World::new(Clock::System.now() - TimeDelta::hours(2));
+    (0..17).for_each(|n| drop(world.tick(n * 300, &[("orders", 100_000.0 + n as f64 * 50_000.0)])));
+    let mut state = world.store.channel_state("mail").unwrap();
+    state.bucket = Some((0.0, Clock::System.now()));
+    world.store.set_channel_state("mail", &state).unwrap();
+    let page = world.out(&["explain", RULE, "orders", "--config", "pgsteward.yaml"]);
+    assert!(page.contains("waits for the rate of 600/1m of channel mail: the next message may go at"), "{page}");
 }
 
 #[test]

@@ -57,6 +57,18 @@ pub(super) fn next<'a>(
     Some(Next { escalated, due })
 }
 
+/// Where the chains go on when the notice of their latest step to a channel is taken back: name, and steps that stay taken.
+/// Before it, whether some chain tells that channel in spite of an acknowledgement.
+pub(super) fn back(facts: &Facts<'_>, config: &DecideConfig, channel: &str, acked: bool) -> (bool, Vec<(String, usize)>) {
+    let taken = |chain: &Escalation| facts.alert.escalated.as_ref().and_then(|escalated| escalated.steps.get(&chain.name)).copied();
+    let to_channel = |step: &EscalationStep| step.channels.iter().any(|name| name == channel);
+    let latest = |chain: &Escalation| chain.steps.iter().take(taken(chain)?).rposition(to_channel);
+    let chains = config.escalations.iter().filter(|chain| facts.match_all(&chain.matchers));
+    let steps: Vec<(&Escalation, usize)> = chains.filter_map(|chain| Some((chain, latest(chain)?))).collect();
+    let goes_on = acked && steps.iter().any(|(chain, _)| !chain.unless_acked);
+    (goes_on, steps.into_iter().map(|(chain, step)| (chain.name.clone(), step)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;

@@ -3,8 +3,8 @@
 //! First every alert takes its step (`lifecycle`, `flap`), so that inhibition sees this evaluation's states; then each is
 //! announced: suppress -> acknowledge -> route -> dedup -> escalate. What a tick costs follows the alerts and findings
 //! there are, never the rows that were judged, and an alert of which nothing changes is not even copied. Whatever the order
-//! of rules and findings, the decision is the same. It never sends (`deliver` does) and never commits (`store` does);
-//! `book.told` is read here and changes only by a delivery.
+//! of rules and findings, the decision is the same. Of what waits to be sent, `withdraw` says what is not to be told any more.
+//! It never sends (`deliver` does) and never commits (`store` does); `book.told` is read here and changes only by a delivery.
 
 mod ack;
 mod announce;
@@ -25,6 +25,7 @@ mod suppress;
 #[cfg(test)]
 mod testing;
 mod verdict;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
 pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes};
 pub use patience::{Patience, counted_s, patience};
 pub use route::{Taken, routes_of};
+pub use withdraw::withdrawn;
 
 /// A rule's outcome and its alerts in the book; without an outcome the rule is gone.
 type Affairs<'a> = (Option<&'a RuleOutcome>, Vec<&'a Arc<Alert>>);

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use super::house::{House, SharedStore};
 use super::status;
 use super::tick::is_dead;
+use super::withdraw::withdraw;
 use crate::deliver::{DrainBudget, DrainReport};
 use crate::store::StoreError;
 
@@ -79,6 +80,7 @@ pub(super) fn take_over(house: &House) {
 
 /// Tells what is due, for at most that long.
 pub async fn drain(house: &House, within: Duration) -> DrainReport {
+    withdraw(house);
     let report = house.post().drain(DrainBudget { rows: ROWS, time: within }).await;
     tell(&report);
     report
@@ -126,10 +128,12 @@ impl Desk {
             error!(problem = %super::chain(&problem), "the outbox cannot be read");
             Vec::new()
         });
-        for name in due {
-            if self.idle.contains(&name) || self.busy.values().any(|busy| *busy == name) {
-                continue;
-            }
+        let free: Vec<String> =
+            due.into_iter().filter(|name| !self.idle.contains(name) && self.busy.values().all(|busy| busy != name)).collect();
+        if !free.is_empty() {
+            withdraw(house);
+        }
+        for name in free {
             let (house, channel) = (house.clone(), name.clone());
             let turn = async move { house.post().turn(&channel, DrainBudget { rows: ROWS, time: TURN }).await };
             self.busy.insert(self.turns.spawn(turn).id(), name);

@@ -2,7 +2,8 @@
 //! what each channel answers.
 //!
 //! A sample of a rule is decided by the code that decides in a tick, so that it takes the rule's real way: routes, groups,
-//! severity filters. What keeps notices back (windows, silences, inhibitions) is left out: a drill is wanted now.
+//! severity filters. What keeps notices back (windows, silences, inhibitions) is left out: a drill is wanted now. What a
+//! receiver would keep open is ended at once, so that no drill becomes an incident that somebody has to close.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use chrono::{DateTime, Utc};
 use crate::alert;
 use crate::deliver::{Channel, Message, Receipt, SendError};
 use crate::model::{
-    Book, DecideConfig, Decision, Evaluation, Evidence, Finding, Labels, Notice, Outcome, RuleMeta, RuleOutcome, SettingValue, Severity,
-    Telling, Tier,
+    Book, DecideConfig, Decision, Evaluation, Evidence, Finding, Labels, Notice, NoticeKind, Outcome, RuleMeta, RuleOutcome, SettingValue,
+    Severity, Telling, Tier,
 };
 
 /// Longest that one channel is waited for.
@@ -80,11 +81,30 @@ fn limits(meta: &RuleMeta) -> Vec<Evidence> {
     meta.settings.iter().filter_map(fact).collect()
 }
 
-/// Sends one drill and waits for the answer.
-///
-/// # Errors
-/// What the channel said, or that it did not answer in time.
-pub async fn send(channel: &dyn Channel, notice: Notice) -> Result<Receipt, SendError> {
+/// What a channel answered to a drill.
+#[derive(Debug)]
+pub struct Answer {
+    /// To the drill.
+    pub began: Result<Receipt, SendError>,
+    /// To its end, where the receiver would keep open what it took.
+    pub ended: Option<Result<Receipt, SendError>>,
+}
+
+/// Sends one drill and waits for the answer; its end follows at once where it would stay open.
+pub async fn send(channel: &dyn Channel, notice: Notice) -> Answer {
+    let end = end_of(&notice);
+    let began = send_one(channel, notice).await;
+    let ended = if began.is_ok() && channel.keeps_drills_open() { Some(send_one(channel, end).await) } else { None };
+    Answer { began, ended }
+}
+
+/// The end of a drill, about the same episode.
+fn end_of(drill: &Notice) -> Notice {
+    let reason = "the drill is over".to_string();
+    Notice { kind: NoticeKind::Resolved, key: format!("{}-end", drill.key), reason, ..drill.clone() }
+}
+
+async fn send_one(channel: &dyn Channel, notice: Notice) -> Result<Receipt, SendError> {
     match tokio::time::timeout(PATIENCE, channel.send(&Message::of(notice))).await {
         Ok(answer) => answer,
         Err(_) => Err(SendError::retryable(format!("no answer within {}", pgsteward_helpers::span(PATIENCE.as_secs_f64())))),
@@ -93,8 +113,57 @@ pub async fn send(channel: &dyn Channel, notice: Notice) -> Result<Receipt, Send
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::future::BoxFuture;
+
     use super::*;
     use crate::model::{ChannelPolicy, Route};
+
+    /// Keeps what it is told, until it has had enough.
+    struct Keeper {
+        keeps: bool,
+        takes: usize,
+        told: Mutex<Vec<(NoticeKind, String)>>,
+    }
+
+    impl Channel for Keeper {
+        fn name(&self) -> &str {
+            "keeper"
+        }
+
+        fn kind(&self) -> &'static str {
+            "keeper"
+        }
+
+        fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
+            let mut told = self.told.lock().unwrap();
+            told.extend(message.notices.iter().map(|notice| (notice.kind, notice.episode.clone())));
+            let taken = told.len() <= self.takes;
+            Box::pin(async move { if taken { Ok(Receipt::new("taken")) } else { Err(SendError::retryable("503")) } })
+        }
+
+        fn keeps_drills_open(&self) -> bool {
+            self.keeps
+        }
+    }
+
+    async fn drilled(keeps: bool, takes: usize) -> (Answer, Vec<(NoticeKind, String)>) {
+        let keeper = Keeper { keeps, takes, told: Mutex::default() };
+        let answer = send(&keeper, of_channel("keeper", "ann", DateTime::UNIX_EPOCH)).await;
+        (answer, keeper.told.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_a_receiver_would_keep_open_is_ended_at_once() {
+        let (answer, told) = drilled(true, 2).await;
+        assert_eq!(answer.ended, Some(Ok(Receipt::new("taken"))));
+        assert_eq!((told.len(), told[0].0, told[1].0), (2, NoticeKind::Firing, NoticeKind::Resolved));
+        assert_eq!(told[0].1, told[1].1, "one episode, so one incident");
+        assert!(drilled(true, 1).await.0.ended.unwrap().is_err());
+        assert_eq!(drilled(true, 0).await.1.len(), 1, "what was not taken need not be ended");
+        assert_eq!(drilled(false, 2).await.1.len(), 1, "people are told once");
+    }
 
     #[test]
     fn a_sample_takes_the_rules_own_way_and_says_that_it_is_a_drill() {

@@ -20,6 +20,7 @@ pub mod status;
 pub mod tick;
 pub mod tick_file;
 pub mod turn;
+mod withdraw;
 
 /// An error with its causes in one line: `store cannot be written: disk is full`.
 #[must_use]

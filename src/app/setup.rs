@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::collect::{Budget, Databases, Endpoint, EndpointDefaults, Surroundings, metrics};
 use crate::config::{self, ActionsMode, ChannelConfig, Config, Schedule, StatementText, TargetConfig};
 use crate::deliver::Line;
-use crate::deliver::channels::{Means, Terminal};
+use crate::deliver::channels::{Means, Rate, Terminal};
 use crate::env::Env;
 use crate::model::{DecideConfig, Flapping, Metric, Route, Target};
 use crate::problem::Problem;
@@ -229,7 +229,12 @@ pub fn apply_cadence(metrics: &mut [Metric], collect: &BTreeMap<String, u64>) {
 fn line(name: &str, channel: &ChannelConfig, means: &Means) -> Line {
     let plain = Line::plain(Arc::from(channel.settings.build(name, means)));
     let traits = channel.settings.traits().copied().unwrap_or(plain.traits);
-    Line { traits, rate: channel.rate.or(traits.rate), fallback: channel.fallback.clone(), ..plain }
+    Line { traits, rate: rate(channel), fallback: channel.fallback.clone(), ..plain }
+}
+
+/// Most messages that a channel is sent: what the config says, else what its receiver takes.
+pub(super) fn rate(channel: &ChannelConfig) -> Option<Rate> {
+    channel.rate.or(channel.settings.traits().and_then(|traits| traits.rate))
 }
 
 /// Builds the house of a config.

@@ -107,6 +107,11 @@ pub trait Channel: Send + Sync {
 
     /// Sends one message once. It never loops and never tries again. May be dropped half-way when it takes too long.
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>>;
+
+    /// Whether a drill that its receiver took stays open there until its end is told.
+    fn keeps_drills_open(&self) -> bool {
+        false
+    }
 }
 
 /// A channel as notices are brought to it.

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Message;
+use crate::model::NoticeKind;
 use crate::store::{Batch, OutboxRow};
 
 /// Notices that a digest shows one by one; of the others it says how many there are.
@@ -30,7 +31,8 @@ impl Packet {
     fn new(rows: Vec<OutboxRow>, previous: Option<String>, digest: bool) -> Option<Self> {
         let key = key(&rows)?;
         let mut notices: Vec<_> = rows.iter().map(|row| row.notice.clone()).collect();
-        notices.sort_by_key(|notice| std::cmp::Reverse(notice.severity));
+        // What goes on comes before what is over, so that no digest of both looks harmless for what it leaves out.
+        notices.sort_by_key(|notice| std::cmp::Reverse((notice.kind != NoticeKind::Resolved, notice.severity)));
         let shown = if digest { DIGEST_SHOWN } else { notices.len() };
         let omitted = notices.len().saturating_sub(shown);
         notices.truncate(shown);
@@ -84,6 +86,17 @@ mod tests {
         let packet = Packet::of(batch(&[("a", Severity::Info), ("b", Severity::Critical), ("c", Severity::Info)])).unwrap();
         assert_eq!(shown(&packet), ["b", "a", "c"]);
         assert_eq!((packet.message.previous.as_deref(), packet.message.digest), (Some("thread"), false));
+    }
+
+    #[test]
+    fn a_digest_is_as_bad_as_the_worst_that_goes_on_whatever_it_leaves_out() {
+        let mut over: Vec<Batch> = (0..20).map(|n| batch(&[(format!("over{n}").as_str(), Severity::Critical)])).collect();
+        over.iter_mut().for_each(|batch| batch.rows[0].notice.kind = NoticeKind::Resolved);
+        over.push(batch(&[("goes on", Severity::Warning)]));
+        over.push(batch(&[("worst", Severity::Critical)]));
+        let made = packets(over, 1);
+        assert_eq!(&shown(&made[0])[..2], ["worst", "goes on"]);
+        assert_eq!((made[0].message.severity(), made[0].message.is_resolved()), (Severity::Critical, false));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How many messages a channel may be sent now, pure: a bucket that fills evenly. A third of it is kept for what is
 //! critical, so that a flood of lesser things never keeps a page waiting.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::channels::Rate;
 
@@ -33,6 +33,17 @@ pub fn allowance(tokens: f64, rate: Rate) -> Allowance {
     Allowance { ordinary: whole(tokens - kept), critical: whole(tokens) }
 }
 
+/// When the next message may go out; `None` when one may now.
+#[must_use]
+pub fn free_at(bucket: Option<(f64, DateTime<Utc>)>, rate: Rate, critical: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let there = tokens(bucket, rate, now);
+    let allowed = allowance(there, rate);
+    let (may_go, kept) = if critical { (allowed.critical, 0) } else { (allowed.ordinary, rate.count / 3) };
+    let missing = f64::from(kept) + 1.0 - there;
+    let wait_ms = missing * f64::from(rate.per_s.max(1)) / f64::from(rate.count.max(1)) * 1000.0;
+    (may_go == 0).then(|| now + TimeDelta::milliseconds(wait_ms.ceil() as i64))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -53,6 +64,13 @@ mod tests {
     fn a_rate_of_one_or_two_keeps_nothing_back() {
         let one = Rate { count: 1, per_s: 1 };
         assert_eq!(allowance(tokens(None, one, at(0)), one), Allowance { ordinary: 1, critical: 1 });
+    }
+
+    #[test]
+    fn it_is_known_when_the_next_may_go() {
+        let free = |left, critical| free_at(Some((left, at(0))), RATE, critical, at(0)).map(|at| at.timestamp());
+        assert_eq!((free(0.0, true), free(0.5, true), free(1.0, true)), (Some(10), Some(5), None));
+        assert_eq!((free(0.0, false), free(2.5, false), free(3.0, false)), (Some(30), Some(5), None), "two are kept");
     }
 
     #[test]

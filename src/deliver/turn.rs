@@ -13,7 +13,6 @@ use super::drain::{DrainReport, Post, with};
 use super::packet::{Packet, packets};
 use super::{Line, Receipt, SendError, rate, retry, trend};
 use crate::store::{AttemptOutcome, Batch, ChannelState, LeaseRequest, Store, StoreError};
-use crate::text::safe;
 
 /// Longest that one send may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -93,22 +92,36 @@ impl Turn<'_> {
         Ok(Load { packets, state, before })
     }
 
+    /// What is critical comes first. Where the receiver understands digests, all that is over the rate becomes one.
     fn within(&self, store: &mut Store, line: &Line, limit: usize, allowed: rate::Allowance) -> Result<Vec<Packet>, StoreError> {
-        let critical = self.lease(store, line, limit.min(allowed.critical), true)?;
-        let left = limit.saturating_sub(critical.len()).min(allowed.ordinary.saturating_sub(critical.len()));
-        let mut rest = Vec::new();
-        if left > 0 && !line.traits.digest {
-            rest = self.lease(store, line, left, false)?;
-        } else if left > 0 {
-            while rest.iter().map(|batch: &Batch| batch.rows.len()).sum::<usize>() < DIGEST_MOST {
-                let more = self.lease(store, line, LeaseRequest::MOST, false)?;
-                if more.is_empty() {
-                    break;
-                }
-                rest.extend(more);
-            }
+        let mut critical = self.up_to(store, line, limit, allowed.critical, true)?;
+        if critical.len() > limit.min(allowed.critical) {
+            critical.extend(self.all(store, line, false)?);
+            return Ok(packets(critical, allowed.critical));
         }
+        let taken = critical.len();
+        let rest = self.up_to(store, line, limit.saturating_sub(taken), allowed.ordinary.saturating_sub(taken), false)?;
+        let left = allowed.ordinary.saturating_sub(taken);
         Ok(critical.into_iter().filter_map(Packet::of).chain(packets(rest, left)).collect())
+    }
+
+    /// As many messages as both allow; all there are where the rate is what bounds them, and a digest can take the rest.
+    fn up_to(&self, store: &mut Store, line: &Line, limit: usize, rate: usize, critical: bool) -> Result<Vec<Batch>, StoreError> {
+        let gathers = line.traits.digest && 0 < rate && rate < limit;
+        if gathers { self.all(store, line, critical) } else { self.lease(store, line, limit.min(rate), critical) }
+    }
+
+    /// All that is due, up to what one digest stands for.
+    fn all(&self, store: &mut Store, line: &Line, critical: bool) -> Result<Vec<Batch>, StoreError> {
+        let mut all: Vec<Batch> = Vec::new();
+        while all.iter().map(|batch| batch.rows.len()).sum::<usize>() < DIGEST_MOST {
+            let more = self.lease(store, line, LeaseRequest::MOST, critical)?;
+            if more.is_empty() {
+                break;
+            }
+            all.extend(more);
+        }
+        Ok(all)
     }
 
     fn lease(&self, store: &mut Store, line: &Line, messages: usize, critical: bool) -> Result<Vec<Batch>, StoreError> {
@@ -150,7 +163,6 @@ impl Turn<'_> {
         let now = self.post.clock.now();
         let Err(error) = result else { return circuit::taken(state) };
         let shown = retry::told(&error.to_string());
-        tracing::warn!(channel = %safe(self.name), error = %shown, "notice not delivered");
         match error {
             SendError::Retryable { after_s, .. } => circuit::failed(state, &shown, *after_s, now, self.post.seed),
             SendError::Unready { .. } => circuit::failed(state, &shown, None, now, self.post.seed),

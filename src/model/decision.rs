@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::alert::flat;
-use super::{Book, Fingerprint, Labels, Notice, Severity, State, Step, Telling};
+use super::{Book, Fingerprint, Labels, Notice, NoticeKind, Severity, State, Step, Telling};
 
 /// Why something was or was not done. Shown to people, kept in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -290,4 +290,21 @@ impl Decision {
     pub fn transitions(&self) -> impl DoubleEndedIterator<Item = Transition> {
         self.steps.iter().map(Step::transition)
     }
+}
+
+/// Notices of one alert to one channel that wait, were never tried, and are not to be told now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawn {
+    /// The alert.
+    pub fingerprint: Fingerprint,
+    /// Its episode.
+    pub episode: String,
+    /// The channel.
+    pub channel: String,
+    /// Which of them.
+    pub kinds: Vec<NoticeKind>,
+    /// Why.
+    pub reason: Reason,
+    /// Where each escalation goes on when its notice is among them: name, and steps that stay taken.
+    pub steps: Vec<(String, usize)>,
 }

@@ -31,7 +31,7 @@ pub use action::{ActionKind, ActionRequest};
 pub use alert::{Alert, Book, ChannelHealth, Elsewhere, Escalated, Fingerprint, Flap, RuleHealth, State, Told};
 pub use changes::{ChangeState, Changes, FrameChanges};
 pub use column::{ColumnDef, ColumnKind, Sensitivity, Unit};
-pub use decision::{Decision, DecisionRecord, Reason, Transition};
+pub use decision::{Decision, DecisionRecord, Reason, Transition, Withdrawn};
 pub use few::Few;
 pub use finding::{Evidence, Finding, Link};
 pub use frame::{Catalog, ColumnData, Coverage, Frame, FrameDef, TextColumn};

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use super::cache::{Known, Mark, ToldAll};
 use super::codec::{from_json, micros, time, to_json};
 use super::{Store, StoreError, TickCommit, ack, silence};
-use crate::model::{Alert, Book, Elsewhere, Fingerprint, Labels, State, Told};
+use crate::model::{Alert, Book, Elsewhere, Fingerprint, Labels, State, Told, Withdrawn};
 
 /// Alerts that a beginning of an id may mean; more only say that it is too short.
 const FEW: u32 = 10;
@@ -225,16 +225,32 @@ pub(super) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>, tick: i64) -> R
             micros(commit.snapshot.taken_at)
         ],
     )?;
-    let mut keep =
-        tx.prepare_cached("INSERT OR REPLACE INTO alert (target, fingerprint, episode, body, sum) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for alert in commit.decision.changed.iter().filter_map(|fingerprint| book.alerts.get(fingerprint)) {
-        let body = to_json("an alert", alert)?;
-        let sum = sum([commit.target, &alert.fingerprint.0, &alert.episode, &body]);
-        keep.execute(params![commit.target, alert.fingerprint.0, alert.episode, body, sum])?;
+        keep(tx, commit.target, alert)?;
     }
     let mut remove = tx.prepare_cached("DELETE FROM alert WHERE target = ?1 AND fingerprint = ?2")?;
     for fingerprint in &commit.decision.removed {
         remove.execute(params![commit.target, fingerprint.0])?;
+    }
+    Ok(())
+}
+
+fn keep(tx: &Transaction<'_>, target: &str, alert: &Alert) -> Result<(), StoreError> {
+    let body = to_json("an alert", alert)?;
+    let sum = sum([target, &alert.fingerprint.0, &alert.episode, &body]);
+    let sql = "INSERT OR REPLACE INTO alert (target, fingerprint, episode, body, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
+    tx.prepare_cached(sql)?.execute(params![target, alert.fingerprint.0, alert.episode, body, sum])?;
+    Ok(())
+}
+
+/// Lets escalations take again the step whose notice was taken back.
+pub(super) fn step_back(tx: &Transaction<'_>, target: &str, withdrawn: &Withdrawn) -> Result<(), StoreError> {
+    for mut alert in read_alerts(tx, "target = ?1 AND fingerprint = ?2", params![target, withdrawn.fingerprint.0])? {
+        let Some(escalated) = &mut alert.escalated else { continue };
+        for (chain, steps) in &withdrawn.steps {
+            escalated.steps.entry(chain.clone()).and_modify(|taken| *taken = (*taken).min(*steps));
+        }
+        keep(tx, target, &alert)?;
     }
     Ok(())
 }

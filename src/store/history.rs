@@ -54,7 +54,8 @@ pub enum NoticeState {
         /// When.
         at: DateTime<Utc>,
     },
-    /// The end came before the channel was told: there is nothing to tell any more.
+    /// The end came before the channel was told: there is nothing to tell any more. With an error: it was taken back for that
+    /// reason before it was sent.
     Collapsed {
         /// When.
         at: DateTime<Utc>,

@@ -73,13 +73,19 @@ fn filled(config: &Config, rule: Option<&RuleMeta>, written: &Labels) -> anyhow:
 fn way(config: &Config, taken: &Taken, severity: Severity) -> String {
     let matchers = if taken.matchers.is_empty() { String::new() } else { format!(" ({})", safe(&taken.matchers)) };
     let repeat = taken.repeat_s.map_or("never repeated".into(), |s| format!("repeated every {}", span(s as f64)));
-    let (wait, interval) = (span(taken.group.wait_s as f64), span(taken.group.interval_s as f64));
+    let when = when(taken.group.wait_s, taken.group.interval_s);
     let together = match taken.group_by.as_deref() {
         None => "told by itself, at once".into(),
-        Some([]) => format!("all of the route told together, after {wait}, then {interval} apart"),
-        Some(names) => format!("told together by {}, after {wait}, then {interval} apart", safe(&names.join(", "))),
+        Some([]) => format!("all of the route told together, {when}"),
+        Some(names) => format!("told together by {}, {when}", safe(&names.join(", "))),
     };
     format!("{}{matchers}: {together}; {repeat}\n{}", taken.path, told(config, &taken.channels, severity))
+}
+
+/// When a group goes out: `at once`, `after 30s, then 5m apart`.
+fn when(wait_s: u64, interval_s: u64) -> String {
+    let first = if wait_s == 0 { "at once".into() } else { format!("after {}", span(wait_s as f64)) };
+    if interval_s == 0 { first } else { format!("{first}, then {} apart", span(interval_s as f64)) }
 }
 
 fn told(config: &Config, channels: &[String], severity: Severity) -> String {
@@ -154,6 +160,12 @@ windows:
         assert_eq!(previewed("target=orders-1").unwrap(), shop, "the labels of the target count");
         let other = "routes: told by itself, at once; repeated every 1h\n  -> mail\n";
         assert_eq!(previewed("team=data,severity=critical").unwrap(), other);
+    }
+
+    #[test]
+    fn a_group_says_when_it_goes_out() {
+        let said = [(0, 0), (0, 300), (30, 0), (30, 300)].map(|(wait_s, interval_s)| when(wait_s, interval_s));
+        assert_eq!(said, ["at once", "at once, then 5m apart", "after 30s", "after 30s, then 5m apart"]);
     }
 
     #[test]

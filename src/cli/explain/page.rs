@@ -326,6 +326,9 @@ fn told(one: &Explanation, width: usize) -> String {
             lines.push(format!("channel paused since {}: {}", clock(*at, one.at), safe(error)));
             lines.push(format!("Mend it, then: pgsteward notify resume {name}"));
         }
+        if let Some((rate, at)) = &part.rate_waits {
+            lines.push(format!("waits for the rate of {rate} of channel {name}: the next message may go at {}", clock(*at, one.at)));
+        }
         if let (Some(next), Some((window, until))) = (part.next, &part.next_waits) {
             let (next, until) = (clock(next, one.at), clock(*until, one.at));
             lines.push(format!("{next} falls into window `{}`: it waits, and is told once at {until} if it still fires", safe(window)));

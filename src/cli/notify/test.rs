@@ -11,9 +11,11 @@ use crate::clock::Clock;
 /// Send a marked drill through each channel and say what happened
 ///
 /// Directly, past silences, windows, rates and the queue. Exit code 0 when every channel took it, 1 when one did not, 3 when
-/// nothing could be tried.
+/// nothing could be tried. What a PagerDuty or a webhook would keep open is ended at once; an Alertmanager ends it by itself
+/// after five minutes.
 ///
-/// `--json` prints a list: channel, kind, result (sent, not_now, refused, login_refused), detail, mend, paused_since.
+/// `--json` prints a list: channel, kind, result (sent, not_now, refused, login_refused), detail, ended (whether its end was
+/// taken, where there is one), mend, paused_since.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this channel; can be given several times

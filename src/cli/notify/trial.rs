@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::app::drill;
+use crate::app::drill::{self, Answer};
 use crate::app::report::exit;
 use crate::cli::place::{Place, unknown};
 use crate::cli::shared::block_on;
@@ -16,7 +16,7 @@ use crate::cli::term;
 use crate::config::Config;
 use crate::deliver::channels::{KINDS, Means, Terminal};
 use crate::deliver::render::Look;
-use crate::deliver::{Channel, Receipt, SendError};
+use crate::deliver::{Channel, SendError};
 use crate::model::Notice;
 use crate::text::safe;
 
@@ -24,7 +24,7 @@ use crate::text::safe;
 pub(super) struct Tried {
     channel: String,
     kind: String,
-    answer: Result<Receipt, SendError>,
+    answer: Answer,
     paused: Option<(DateTime<Utc>, String)>,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn show(tried: &[Tried], as_json: bool) -> anyhow::Result<ExitCode> {
         page(tried)
     };
     term::out(&text);
-    let failed = tried.iter().any(|one| one.answer.is_err());
+    let failed = tried.iter().any(|one| one.answer.began.is_err() || one.is_open());
     Ok(ExitCode::from(if failed { exit::WARNING } else { exit::OK }))
 }
 
@@ -75,7 +75,7 @@ fn page(tried: &[Tried]) -> String {
 
 impl Tried {
     fn result(&self) -> &'static str {
-        match &self.answer {
+        match &self.answer.began {
             Ok(_) => "sent",
             Err(SendError::Retryable { .. } | SendError::Unready { .. }) => "not now",
             Err(SendError::Permanent { .. }) => "refused",
@@ -83,10 +83,18 @@ impl Tried {
         }
     }
 
+    /// Whether the drill was taken and its end was not.
+    fn is_open(&self) -> bool {
+        matches!(self.answer.ended, Some(Err(_)))
+    }
+
     /// What somebody can do about it.
     fn mend(&self) -> Option<String> {
+        if self.is_open() {
+            return Some("the drill may still be open there: close it by hand".into());
+        }
         let resume = format!("pgsteward notify resume {}", self.channel);
-        match (&self.answer, &self.paused) {
+        match (&self.answer.began, &self.paused) {
             (Ok(_), Some((at, _))) => Some(format!("it is paused since {}; it works again, so: {resume}", at.format("%F %TZ"))),
             (Ok(_), None) => None,
             (Err(SendError::Auth { .. }), _) => Some(format!("{}; then: {resume}", self.refused())),
@@ -108,9 +116,11 @@ impl Tried {
     }
 
     fn detail(&self) -> String {
-        match &self.answer {
-            Ok(receipt) => receipt.text.clone(),
-            Err(error) => error.to_string(),
+        match (&self.answer.began, &self.answer.ended) {
+            (Ok(receipt), None) => receipt.text.clone(),
+            (Ok(receipt), Some(Ok(_))) => format!("{}; ended at once", receipt.text),
+            (Ok(receipt), Some(Err(error))) => format!("{}; its end was not taken: {error}", receipt.text),
+            (Err(error), _) => error.to_string(),
         }
     }
 
@@ -124,6 +134,7 @@ impl Tried {
             "kind": self.kind,
             "result": self.result().replace(' ', "_"),
             "detail": self.detail(),
+            "ended": self.answer.ended.as_ref().map(Result::is_ok),
             "mend": self.mend(),
             "paused_since": self.paused.as_ref().map(|(at, _)| *at),
         })
@@ -133,11 +144,12 @@ impl Tried {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::Receipt;
 
     #[test]
     fn each_answer_says_what_to_mend() {
         let at = DateTime::UNIX_EPOCH;
-        let tried = |answer, paused| Tried { channel: "chat".into(), kind: "slack".into(), answer, paused };
+        let tried = |began, paused| Tried { channel: "chat".into(), kind: "slack".into(), answer: Answer { began, ended: None }, paused };
         let auth = || Err(SendError::Auth { detail: "401 invalid_auth".into() });
         let said = |one: Tried| page(&[one]).lines().skip(1).map(String::from).collect::<Vec<_>>();
         assert_eq!(said(tried(Ok(Receipt::new("250 accepted")), None)), ["chat     slack  sent    250 accepted"]);
@@ -163,6 +175,18 @@ mod tests {
         let of_kind = |kind: &str| Tried { kind: kind.into(), ..tried(auth(), None) }.mend().unwrap();
         assert!(of_kind("pagerduty").contains("into `routing_key`"), "{}", of_kind("pagerduty"));
         assert!(of_kind("exec").contains("exit code 77"), "{}", of_kind("exec"));
+        assert_eq!(tried(auth(), None).document()["ended"], Value::Null);
+        let ended = |ended| Tried {
+            channel: "pager".into(),
+            kind: "pagerduty".into(),
+            answer: Answer { began: Ok(Receipt::new("202 accepted")), ended: Some(ended) },
+            paused: None,
+        };
+        assert_eq!(said(ended(Ok(Receipt::new("202 accepted")))), ["pager    pagerduty  sent    202 accepted; ended at once"]);
+        assert_eq!(ended(Ok(Receipt::new(""))).document()["ended"], true);
+        let open = said(ended(Err(SendError::retryable("503"))));
+        assert_eq!(open[0], "pager    pagerduty  sent    202 accepted; its end was not taken: 503");
+        assert_eq!(open[2], "pager: the drill may still be open there: close it by hand");
         assert!(said(tried(Err(SendError::retryable("connection refused")), None))[2].starts_with("chat: notices wait"));
     }
 }

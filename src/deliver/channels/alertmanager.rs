@@ -23,6 +23,8 @@ use crate::yaml::Fields;
 
 /// Seconds after which an Alertmanager ends what we post, where nobody says: a week.
 const ENDS_AFTER_S: u64 = 7 * 86_400;
+/// The same of a drill: long enough for the receiver's own `group_wait`, as what ends before that is told to nobody there.
+const DRILL_ENDS_AFTER_S: u64 = 300;
 /// Legal values of `ends_after`: an hour to a quarter of a year.
 const LEGAL_S: std::ops::RangeInclusive<u64> = 3_600..=92 * 86_400;
 /// Where alerts are posted to.
@@ -172,6 +174,7 @@ fn body(message: &Message, now: DateTime<Utc>, ends_after_s: u64) -> Result<Stri
 /// The alert itself, and the ends of its other severities where one of them may be open.
 fn alerts(notice: &Notice, now: DateTime<Utc>, ends_after_s: u64) -> Vec<Alert<'_>> {
     let over = labelled::is_over(notice);
+    let ends_after_s = if notice.drill { DRILL_ENDS_AFTER_S } else { ends_after_s };
     let ahead = i64::try_from(ends_after_s).ok().and_then(TimeDelta::try_seconds).and_then(|span| now.checked_add_signed(span));
     let ends_at = match notice.kind {
         NoticeKind::Resolved => Some(notice.at),
@@ -226,6 +229,13 @@ mod tests {
         assert_eq!(posted(NoticeKind::Raised), pairs(&[("warning", ahead), ("info", told), ("critical", told)]));
         assert_eq!(posted(NoticeKind::Resolved), pairs(&[("warning", told), ("info", told), ("critical", told)]));
         assert_eq!(posted(NoticeKind::Heartbeat), pairs(&[("warning", "never")]));
+    }
+
+    #[test]
+    fn a_drill_ends_by_itself_after_five_minutes() {
+        let drill = Notice { drill: true, ..notice("k") };
+        let ends: Vec<String> = alerts(&drill, at(700), 7 * 86_400).into_iter().filter_map(|alert| alert.ends_at).collect();
+        assert_eq!(ends, [labelled::time(at(1_000))]);
     }
 
     #[test]

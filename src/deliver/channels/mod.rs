@@ -68,6 +68,13 @@ pub struct Rate {
     pub per_s: u32,
 }
 
+impl fmt::Display for Rate {
+    /// As a config writes it: `30/1m`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.count, pgsteward_helpers::span(f64::from(self.per_s)))
+    }
+}
+
 /// All kinds.
 pub const KINDS: &[&ChannelKind] = &[
     &alertmanager::KIND,

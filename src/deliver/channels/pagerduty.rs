@@ -96,6 +96,10 @@ impl Channel for PagerDuty {
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.tell(message))
     }
+
+    fn keeps_drills_open(&self) -> bool {
+        true
+    }
 }
 
 impl PagerDuty {

@@ -189,6 +189,42 @@ async fn where_the_receiver_understands_digests_nothing_waits_for_the_rate() {
     assert_eq!((report.delivered, mail.seen().len()), (100, 4), "three by themselves and one for the other 97");
 }
 
+/// Commits critical notices.
+fn add_critical(store: &Mutex<Store>, s: i64, keys: std::ops::Range<usize>) {
+    let critical = |n: usize| Notice {
+        severity: Severity::Critical,
+        ..notice(&format!("c{n}"), &alert("f2", &format!("c{n}")), "mail", NoticeKind::Firing)
+    };
+    let critical: Vec<Notice> = keys.map(critical).collect();
+    store.lock().unwrap().commit_simply(&snapshot(s, &[]), &decision(&[], &critical)).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_critical_and_over_the_rate_becomes_a_digest_with_the_rest() {
+    let (_folder, store, clock) = house(&on("mail", &many(20)));
+    add_critical(&store, 1, 0..30);
+    let mail = Scripted::new([]);
+    let lines = limited(&[("mail", &mail)], 6, true);
+    let report = post(&store, &lines, "me", &clock, 0).drain(PLENTY).await;
+    assert_eq!((report.delivered, mail.seen().len()), (50, 6), "five by themselves and one for all others");
+    assert_eq!(mail.seen()[..5], ["c0", "c1", "c2", "c3", "c4"]);
+    add_critical(&store, 2, 30..60);
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 0, "the rate is used up");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 30);
+    assert_eq!(mail.seen().len(), 7, "all in one message");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_of_single_alerts_gets_critical_ones_one_by_one() {
+    let (_folder, store, clock) = house(&[]);
+    add_critical(&store, 1, 0..30);
+    let pager = Scripted::new([]);
+    let lines = limited(&[("mail", &pager)], 6, false);
+    assert_eq!(post(&store, &lines, "me", &clock, 0).drain(PLENTY).await.delivered, 6);
+    assert_eq!((pager.seen().len(), counts(&store, "mail").waiting), (6, 24));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_critical_has_its_share_of_the_rate() {
     let (_folder, store, clock) = house(&on("mail", &many(9)));

@@ -1,6 +1,7 @@
 //! The outbox: notices from the commit that decided them until a channel took them, or they were given up.
 //!
-//! `put` at the commit, `take` under a lease, `finish` after the attempt; `dead` brings back what was given up. At least
+//! `put` at the commit, `withdraw` what is not to be told any more, `take` under a lease, `finish` after the attempt; `dead` brings
+//! back what was given up. At least
 //! once: when the sender dies in between, the lease runs out and the row is sent again under the same key. First in, first
 //! out per (episode, channel): a later notice of the same pair waits for the earlier one, so that no channel hears the end
 //! before the beginning.
@@ -11,6 +12,7 @@ mod put;
 mod take;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use super::LATEST_GROUP_S;
 use crate::model::{Notice, NoticeKind};
 
 /// A notice that was given up, or handed on, and is decided again is tried again, but not more often than this, in seconds:
-/// a channel that will never take it is not asked at every tick.
+/// a channel that will never take it is not asked at every tick. One that was taken back is tried at once.
 const REVIVE_S: u64 = 3_600;
 
 /// The notices of the tick. A key that is there already is the same notice.
@@ -19,13 +19,17 @@ pub(in crate::store) fn put(tx: &Transaction<'_>, commit: &TickCommit<'_>) -> Re
     let mut groups = Groups { tx, now: commit.now, known: BTreeMap::new() };
     for notice in commit.decision.notices() {
         let now = micros(commit.now);
-        let heard = match notice.kind {
+        if notice.kind == NoticeKind::Heartbeat {
             // Of signs of life only the latest is one.
-            NoticeKind::Resolved | NoticeKind::Heartbeat => collapse(tx, &notice, now)?,
+            collapse(tx, &notice, now)?;
+        }
+        let heard = match notice.kind {
+            NoticeKind::Resolved => collapse(tx, &notice, now)?,
+            // What it is about may have been taken back since it was decided.
+            NoticeKind::Acknowledged => is_alive(tx, &notice)?,
             _ => true,
         };
-        let needless = notice.kind == NoticeKind::Resolved && !heard;
-        if needless {
+        if !heard {
             insert(tx, commit.target, &notice, "collapsed", now, now)?;
         } else {
             let due_at = micros(groups.ready_at(&notice)?).min(now.saturating_add(seconds(LATEST_GROUP_S)));
@@ -90,11 +94,17 @@ impl Groups<'_> {
 /// At an end, what the channel has not been told yet is needless. Whether the end itself is worth telling: the channel
 /// heard, or may have heard, of the episode.
 fn collapse(tx: &Transaction<'_>, end: &Notice, now: i64) -> Result<bool, StoreError> {
-    let sql = "UPDATE outbox SET state = 'collapsed', finished_at = ?3
+    let sql = "UPDATE outbox SET state = 'collapsed', finished_at = ?3, error = NULL
                WHERE episode = ?1 AND channel = ?2 AND state = 'waiting' AND attempts = 0";
     tx.prepare_cached(sql)?.execute(params![end.episode, end.channel, now])?;
     let sql = "SELECT 1 FROM outbox WHERE episode = ?1 AND channel = ?2 AND attempts > 0";
     Ok(tx.prepare_cached(sql)?.exists(params![end.episode, end.channel])?)
+}
+
+/// Whether the channel was told of the episode, or will be.
+fn is_alive(tx: &Transaction<'_>, notice: &Notice) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM outbox WHERE episode = ?1 AND channel = ?2 AND state IN ('waiting', 'delivered')";
+    Ok(tx.prepare_cached(sql)?.exists(params![notice.episode, notice.channel])?)
 }
 
 pub(super) fn insert(
@@ -109,8 +119,9 @@ pub(super) fn insert(
         "INSERT INTO outbox (key, target, fingerprint, episode, channel, kind, severity, grp, body, queued_at, due_at, state, finished_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, CASE ?12 WHEN 'waiting' THEN NULL ELSE ?10 END)
          ON CONFLICT (key) DO UPDATE SET state = 'waiting', queued_at = excluded.queued_at, due_at = excluded.due_at, attempts = 0,
-             finished_at = NULL, body = excluded.body
-         WHERE state IN ('dead', 'handed') AND excluded.state = 'waiting' AND finished_at <= excluded.queued_at - ?13",
+             finished_at = NULL, body = excluded.body, error = CASE state WHEN 'collapsed' THEN NULL ELSE error END
+         WHERE excluded.state = 'waiting'
+             AND (state = 'collapsed' OR state IN ('dead', 'handed') AND finished_at <= excluded.queued_at - ?13)",
     )?;
     add.execute(params![
         notice.key,
