@@ -158,6 +158,36 @@ async fn a_target_whose_secret_cannot_be_read_is_an_alert_of_our_own_and_over_wh
 }
 
 #[tokio::test]
+async fn with_no_target_to_watch_our_own_alerts_go_on_and_those_of_the_targets_are_held() {
+    let (place, dsn) = (Place::new(), dsn().await);
+    place.config(&[("a", &dsn)], "1d", "");
+    assert_eq!(place.once().0, 0);
+    let whole = fs::read_to_string(place.path("pgsteward.yaml")).unwrap();
+    let locked = whole.replace("\"}\n", "\", password: {file: secret}}\n");
+    fs::write(place.path("pgsteward.yaml"), &locked).unwrap();
+    let (code, log) = place.once();
+    assert_eq!(code, 3, "nothing was watched: {log}");
+    assert!(place.is_told("target_unusable", "firing") && !place.is_told("durability_off", "resolved"));
+
+    fs::remove_file(place.path("alerts.jsonl")).unwrap();
+    let more = "heartbeat: {channel: log, every: 1h}\n";
+    fs::write(place.path("pgsteward.yaml"), format!("{locked}{more}")).unwrap();
+    let service = place.service();
+    wait_for("a sign of life", || place.is_told("pgsteward_alive", "heartbeat").then_some(()));
+    assert!(!place.is_told("target_unusable", "resolved"), "it is as it was");
+    fs::write(place.path("secret"), "x").unwrap();
+    Command::new("chmod").arg("600").arg(place.path("secret")).status().unwrap();
+    service.signal("HUP");
+    service.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    wait_for("the end of our own alert", || place.is_told("target_unusable", "resolved").then_some(()));
+    assert!(!place.is_told("durability_off", "resolved"), "only a judgement ends an alert");
+    fs::remove_file(place.path("secret")).unwrap();
+    service.signal("HUP");
+    service.says(&["not reloaded", "no target could be watched any more"], 0);
+    assert_eq!(service.stop(), 0);
+}
+
+#[tokio::test]
 async fn a_sign_of_life_is_told_at_its_interval() {
     let place = Place::new();
     place.config(&[("a", &dsn().await)], "60s", "heartbeat: {channel: log, every: 1h}\n");
