@@ -13,7 +13,9 @@ use pgsteward::app::status;
 use pgsteward::clock::Clock;
 use pgsteward::demo::Cluster;
 use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
+use pgsteward::model::{Notice, NoticeKind};
 use pgsteward::store::{LeaseRequest, Store};
+use support::gate::Gate;
 use support::service::{Service, wait_for};
 
 /// A folder with a config, a state folder and logs.
@@ -230,6 +232,62 @@ async fn a_reload_does_not_wait_for_the_next_tick() {
     service.signal("HUP");
     service.says(&["tick", "target_name=\"b\""], 0);
     assert_eq!(service.stop(), 0);
+}
+
+/// A rule that always fires, on a metric of its own.
+fn rule(id: &str) -> String {
+    format!(
+        "rules:\n  - id: {id}\n    title: It always fires\n    category: test\n    tier: ticket\n    metric: {{name: {id}_frame, sql: \"SELECT 1::float8 AS {id}_n\", columns: {{{id}_n: gauge}}}}\n    value: {id}_n\n    warning: value > 0\n    summary: it is \"{{{{value}}}}\"\n    runbook: \"Do: nothing.\"\n"
+    )
+}
+
+/// The tick stands still in the middle of its collecting while the config is changed in everything: rules, labels, channel.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_tick_under_way_at_a_reload_ends_with_the_old_config_and_the_next_one_has_the_new() {
+    let place = Place::new();
+    let server = support::server(support::newest()).await;
+    let mut gate = Gate::before(server.cluster.port(), "old_n").await;
+    let dsn = format!("host=127.0.0.1 port={} dbname=postgres user={STEWARD} sslmode=disable", gate.port);
+    for name in ["old", "new"] {
+        fs::write(place.path(&format!("{name}.yaml")), rule(name)).unwrap();
+    }
+    let config = |of: &str| {
+        let text = format!(
+            "version: 1\ntargets: [{{name: a, dsn: \"{dsn}\", labels: {{of: {of}}}}}]\nschedule: {{every: 1d}}\ndefaults: {{budget: {{statement_timeout: 60s}}}}\nchannels: {{old: {{kind: log, file: old.jsonl}}, new: {{kind: log, file: new.jsonl}}}}\nroutes: {{channel: {of}}}\ninclude: [{of}.yaml]\n"
+        );
+        fs::write(place.path("pgsteward.yaml"), text).unwrap();
+    };
+    config("old");
+    let service = place.service();
+    gate.is_waited_at().await;
+    config("new");
+    service.signal("HUP");
+    service.says(&["INFO", "reloaded"], 0);
+    assert_eq!(place.store().latest("a").unwrap(), None, "the tick is under way");
+
+    gate.open();
+    let first = service.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    service.says(&["tick", "target_name=\"a\"", "reached=true"], first + 1);
+    assert_eq!(service.stop(), 0);
+    let outbox = rusqlite::Connection::open(place.path("state/pgsteward.db")).unwrap();
+    let mut bodies = outbox.prepare("SELECT body FROM outbox").unwrap();
+    let bodies = bodies.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let notices: Vec<Notice> = bodies.map(|body| serde_json::from_str(&body.unwrap()).unwrap()).collect();
+    let (store, first) = (place.store(), notices.iter().map(|notice| notice.at).min().unwrap());
+    let second = store.latest("a").unwrap().unwrap().taken_at;
+    for (at, of, other) in [(first, "old", "new"), (second, "new", "old")] {
+        let seen = store.tick_at("a", at).unwrap().unwrap();
+        let frames = [of, other].map(|name| seen.frame(&format!("{name}_frame")).is_some());
+        assert_eq!((seen.target.labels.get("of"), frames), (Some(of), [true, false]), "what the tick of the {of} config saw");
+        let began: Vec<_> = notices.iter().filter(|notice| notice.at == at && notice.kind == NoticeKind::Firing).collect();
+        assert!(began.iter().any(|notice| notice.rule == of) && began.iter().all(|notice| notice.rule != other), "{began:?}");
+        assert!(began.iter().all(|notice| notice.channel == of && notice.labels.get("of") == Some(of)), "{began:?}");
+    }
+    for channel in ["old", "new"] {
+        let made = notices.iter().filter(|notice| notice.channel == channel);
+        let made: BTreeMap<String, usize> = made.map(|notice| (notice.key.clone(), 1)).collect();
+        assert_eq!(place.keys(&format!("{channel}.jsonl")), made, "all that was made is told, and once");
+    }
 }
 
 #[tokio::test]

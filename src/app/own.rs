@@ -147,7 +147,8 @@ mod tests {
         let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems));
         let store = SharedStore::new(Store::open(&setup::store_path(folder)).unwrap());
         let terminal = Terminal::plain(Arc::new(Mutex::new(std::io::sink())));
-        setup::house(&config, setup::load_plugins(Plugins::default()), store, &Env::of([]), Clock::starting_at(at(1_000_000)), &terminal).await
+        setup::house(&config, setup::load_plugins(Plugins::default()), store, &Env::of([]), Clock::starting_at(at(1_000_000)), &terminal)
+            .await
     }
 
     /// Looks after so many seconds; what is told.

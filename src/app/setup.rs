@@ -233,14 +233,7 @@ fn line(name: &str, channel: &ChannelConfig, means: &Means) -> Line {
 }
 
 /// Builds the house of a config; a target whose secrets cannot be read is among the unusable.
-pub async fn house(
-    config: &Config,
-    rules: Rules,
-    store: SharedStore,
-    env: &Env,
-    clock: Clock,
-    terminal: &Terminal,
-) -> House {
+pub async fn house(config: &Config, rules: Rules, store: SharedStore, env: &Env, clock: Clock, terminal: &Terminal) -> House {
     let (mut watches, mut unusable) = (Vec::new(), Vec::new());
     for target in &config.targets {
         match watch_of_config(target, config, env).await {

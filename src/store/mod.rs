@@ -15,6 +15,8 @@ mod channel;
 mod codec;
 mod episode;
 mod error;
+#[cfg(all(test, unix))]
+mod fail_points;
 mod history;
 mod lease;
 mod look;
