@@ -7,6 +7,8 @@
 
 #[path = "support/alertmanager.rs"]
 mod alertmanager;
+#[path = "support/debian.rs"]
+mod debian;
 #[path = "support/faults.rs"]
 mod faults;
 #[path = "support/proxy.rs"]
