@@ -170,6 +170,7 @@ async fn with_no_target_to_watch_our_own_alerts_go_on_and_those_of_the_targets_a
     let (code, log) = place.once();
     assert_eq!(code, 3, "nothing was watched: {log}");
     assert!(place.is_told("target_unusable", "firing") && !place.is_told("durability_off", "resolved"));
+    assert!(place.status().last_tick["a"].is_some(), "it is not forgotten");
 
     fs::remove_file(place.path("alerts.jsonl")).unwrap();
     let more = "heartbeat: {channel: log, every: 1h}\n";

@@ -15,7 +15,7 @@ mod channel;
 mod codec;
 mod episode;
 mod error;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod fail_points;
 mod history;
 mod lease;

@@ -66,8 +66,10 @@ async fn a_proxy_of_the_environment_serves_https_only_and_not_where_it_says_so()
 #[tokio::test]
 async fn a_proxy_that_fails_has_its_class_and_is_named() {
     type Refuse = fn(&str) -> Option<&'static str>;
+    /// What becomes of a message over HTTP, and over HTTPS.
+    type Becomes = [(Class, &'static str); 2];
     let tunnel = (Class::Later, "the proxy on the way to `127.0.0.1:");
-    let faults: [(&str, Option<Refuse>, [(Class, &str); 2]); 5] = [
+    let faults: [(&str, Option<Refuse>, Becomes); 5] = [
         ("nobody", None, [(Class::Later, "cannot be reached through the proxy: Connection refused"); 2]),
         ("no login", Some(login_wanted), [(Class::Refused, "give `proxy` a login"), (Class::Refused, "wants a login; give it to `proxy`")]),
         ("no way", Some(|_| Some("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")), [(Class::Later, "502 Bad Gateway"), tunnel]),

@@ -34,7 +34,7 @@ impl Gate {
     /// Until somebody waits at the gate.
     pub async fn is_waited_at(&mut self) {
         let waits = self.waits.wait_for(|waits| *waits);
-        tokio::time::timeout(Duration::from_secs(60), waits).await.expect("nobody has come to the gate").unwrap();
+        tokio::time::timeout(Duration::from_secs(60), waits).await.unwrap().unwrap();
     }
 
     /// Lets everything pass from now on.
