@@ -7,8 +7,14 @@
 
 #[path = "support/alertmanager.rs"]
 mod alertmanager;
+#[path = "support/debian.rs"]
+mod debian;
 #[path = "support/faults.rs"]
 mod faults;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "channels/ways.rs"]
+mod ways;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -166,6 +172,11 @@ fn faults(good: (u16, &'static str)) -> Vec<Fault> {
 }
 
 fn channel(kind: &str, yaml: &str, address: &str, ca: Option<&std::path::Path>) -> Box<dyn Channel> {
+    channel_in(kind, yaml, address, ca, [("HTTPS_PROXY", ""); 2])
+}
+
+/// With more variables.
+fn channel_in(kind: &str, yaml: &str, address: &str, ca: Option<&std::path::Path>, env: [(&str, &str); 2]) -> Box<dyn Channel> {
     let kind = KINDS.iter().find(|known| known.name == kind).unwrap();
     let ca = ca.map_or(String::new(), |ca| format!(", ca: {}", ca.display()));
     let whole = yaml.replace("ADDRESS", address);
@@ -174,7 +185,8 @@ fn channel(kind: &str, yaml: &str, address: &str, ca: Option<&std::path::Path>) 
     let mut fields = Fields::open("config.yaml", &root, "a channel").unwrap();
     let settings = (kind.settings)("config.yaml", &mut fields);
     assert_eq!(fields.finish(), [], "{whole}");
-    let env = Env::of([("HOOK", &format!("{address}/hook/{TOKEN}")), ("TOKEN", TOKEN), ("KEY", KEY)]);
+    let hook = format!("{address}/hook/{TOKEN}");
+    let env = Env::of([("HOOK", hook.as_str()), ("TOKEN", TOKEN), ("KEY", KEY), env[0], env[1]]);
     let terminal = Terminal::plain(Arc::new(Mutex::new(std::io::sink())) as Arc<Mutex<dyn Write + Send>>);
     settings.unwrap().build("a channel", &Means { terminal, env })
 }

@@ -3,6 +3,10 @@
 //! `cargo test --test email show_mails -- --ignored` writes mails as HTML files to look at.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/debian.rs"]
+mod debian;
+#[path = "support/exim.rs"]
+mod exim;
 #[path = "support/smtp.rs"]
 mod smtp;
 
@@ -17,6 +21,7 @@ use pgsteward::env::Env;
 use pgsteward::model::{ActionRequest, Evidence, Fingerprint, Group, Link, Notice, NoticeKind, Severity, Unit};
 use pgsteward::yaml::{self, Fields};
 
+use exim::Exim;
 use smtp::{Act, Aiosmtpd, PASSWORD, Scripted, Shown, Tls, USER};
 
 fn channel(yaml: &str) -> Box<dyn Channel> {
@@ -360,6 +365,26 @@ async fn a_real_server_takes_them_over_both_kinds_of_tls_after_a_login() {
     mails.iter().for_each(|mail| check(mail));
 }
 
+#[tokio::test]
+async fn a_real_exim_takes_them_and_says_why_it_does_not() {
+    let Some(server) = Exim::start() else { return };
+    for (tls, port) in [("starttls", server.starttls), ("implicit", server.implicit)] {
+        let send = async |login: &str| over(tls, port, &server.ca, login).send(&firing()).await;
+        let error = send(&login("WRONG")).await.unwrap_err();
+        assert!(class(&error) == Class::Refused && error.to_string().contains("answered 535 at the login"), "{error}");
+        let error = send("").await.unwrap_err();
+        assert!(
+            class(&error) == Class::Never && error.to_string().ends_with("answered 550 to the recipient: relay not permitted"),
+            "{error}"
+        );
+        let receipt = send(&login("PW")).await.unwrap();
+        assert!(receipt.text.starts_with("250 OK id="), "{}", receipt.text);
+    }
+    let mails = server.mails();
+    assert_eq!(mails.len(), 2);
+    mails.iter().for_each(|mail| check(mail));
+}
+
 fn crowd(n: usize, omitted: usize, digest: bool) -> Message {
     let one = |n: usize| {
         let mut notice = notice(&format!("k{n}"), if n % 5 == 4 { NoticeKind::Resolved } else { NoticeKind::Firing });
@@ -367,7 +392,9 @@ fn crowd(n: usize, omitted: usize, digest: bool) -> Message {
         notice.subject.set("table", format!("orders_{n}"));
         notice
     };
-    Message { key: "crowd".into(), notices: (0..n).map(one).collect(), omitted, digest, ..firing() }
+    let notices: Vec<Notice> = (0..n).map(one).collect();
+    let trends = notices.iter().take(2).flat_map(|notice| plotted(notice.clone()).trends).collect();
+    Message { key: "crowd".into(), notices, omitted, digest, trends, ..firing() }
 }
 
 #[tokio::test]
@@ -377,6 +404,10 @@ async fn a_digest_lists_the_worst_and_counts_the_rest() {
     assert_eq!(parsed.subject(), Some("[critical, 237 alerts] alerts that came too fast to be told one by one"));
     for part in [parsed.body_text(0).unwrap(), parsed.body_html(0).unwrap()] {
         assert!(part.contains("37 more") && part.contains("orders_199"));
+        assert!(
+            (0..2).all(|n| part.contains(&format!("tables.dead of orders-1  shop.public.orders_{n}"))),
+            "a plot says whose it is: {part}"
+        );
     }
     assert!(mail.len() < 400_000, "{}", mail.len());
 }
@@ -388,7 +419,12 @@ async fn show_mails() {
     let folder = std::env::var_os("PGSTEWARD_SHOW_MAILS").map_or_else(std::env::temp_dir, Into::into);
     let over = plotted(notice("over", NoticeKind::Resolved));
     let drill = plotted(Notice { drill: true, ..notice("drill", NoticeKind::Firing) });
-    for (name, message) in [("firing", firing()), ("resolved", over), ("drill", drill), ("digest", crowd(12, 37, true))] {
+    let mut long = notice("long", NoticeKind::Firing);
+    long.subject.set("table", "order_lines_of_the_western_region_partitioned_by_month_".repeat(3));
+    long.evidence[0].metric = "dead_rows_past_the_trigger_of_the_table_".repeat(3);
+    (long.summary, long.rule) = ("x".repeat(300), "dead_tuples_past_trigger_".repeat(6));
+    let all = [("firing", firing()), ("resolved", over), ("drill", drill), ("digest", crowd(12, 37, true)), ("long", plotted(long))];
+    for (name, message) in all {
         let mail = written(&message).await;
         let parsed = MessageParser::new().parse(&mail).unwrap();
         let mut html = parsed.body_html(0).unwrap().into_owned();

@@ -13,7 +13,9 @@ use pgsteward::app::status;
 use pgsteward::clock::Clock;
 use pgsteward::demo::Cluster;
 use pgsteward::demo::cluster::{self, STEWARD, SUPERUSER};
+use pgsteward::model::{Notice, NoticeKind};
 use pgsteward::store::{LeaseRequest, Store};
+use support::gate::Gate;
 use support::service::{Service, wait_for};
 
 /// A folder with a config, a state folder and logs.
@@ -158,6 +160,37 @@ async fn a_target_whose_secret_cannot_be_read_is_an_alert_of_our_own_and_over_wh
 }
 
 #[tokio::test]
+async fn with_no_target_to_watch_our_own_alerts_go_on_and_those_of_the_targets_are_held() {
+    let (place, dsn) = (Place::new(), dsn().await);
+    place.config(&[("a", &dsn)], "1d", "");
+    assert_eq!(place.once().0, 0);
+    let whole = fs::read_to_string(place.path("pgsteward.yaml")).unwrap();
+    let locked = whole.replace("\"}\n", "\", password: {file: secret}}\n");
+    fs::write(place.path("pgsteward.yaml"), &locked).unwrap();
+    let (code, log) = place.once();
+    assert_eq!(code, 3, "nothing was watched: {log}");
+    assert!(place.is_told("target_unusable", "firing") && !place.is_told("durability_off", "resolved"));
+    assert!(place.status().last_tick["a"].is_some(), "it is not forgotten");
+
+    fs::remove_file(place.path("alerts.jsonl")).unwrap();
+    let more = "heartbeat: {channel: log, every: 1h}\n";
+    fs::write(place.path("pgsteward.yaml"), format!("{locked}{more}")).unwrap();
+    let service = place.service();
+    wait_for("a sign of life", || place.is_told("pgsteward_alive", "heartbeat").then_some(()));
+    assert!(!place.is_told("target_unusable", "resolved"), "it is as it was");
+    fs::write(place.path("secret"), "x").unwrap();
+    Command::new("chmod").arg("600").arg(place.path("secret")).status().unwrap();
+    service.signal("HUP");
+    service.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    wait_for("the end of our own alert", || place.is_told("target_unusable", "resolved").then_some(()));
+    assert!(!place.is_told("durability_off", "resolved"), "only a judgement ends an alert");
+    fs::remove_file(place.path("secret")).unwrap();
+    service.signal("HUP");
+    service.says(&["not reloaded", "no target could be watched any more"], 0);
+    assert_eq!(service.stop(), 0);
+}
+
+#[tokio::test]
 async fn a_sign_of_life_is_told_at_its_interval() {
     let place = Place::new();
     place.config(&[("a", &dsn().await)], "60s", "heartbeat: {channel: log, every: 1h}\n");
@@ -200,6 +233,74 @@ async fn a_reload_does_not_wait_for_the_next_tick() {
     service.signal("HUP");
     service.says(&["tick", "target_name=\"b\""], 0);
     assert_eq!(service.stop(), 0);
+}
+
+/// A rule that always fires, on a metric of its own.
+fn rule(id: &str) -> String {
+    format!(
+        "rules:\n  - id: {id}\n    title: It always fires\n    category: test\n    tier: ticket\n    metric: {{name: {id}_frame, sql: \"SELECT 1::float8 AS {id}_n\", columns: {{{id}_n: gauge}}}}\n    value: {id}_n\n    warning: value > 0\n    summary: it is \"{{{{value}}}}\"\n    runbook: \"Do: nothing.\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_tick_under_way_at_a_reload_ends_with_the_old_config_and_the_next_one_has_the_new() {
+    reload_in_a_tick(|_, service| service.signal("HUP")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_tick_under_way_when_a_rule_file_changes_ends_with_the_old_rules_and_the_next_one_has_the_new() {
+    reload_in_a_tick(|place, _| fs::write(place.path("old.yaml"), "rules: []\n").unwrap()).await;
+}
+
+/// The tick stands still in the middle of its collecting while the config is changed in everything: rules, labels, channel.
+async fn reload_in_a_tick(reload: fn(&Place, &Service)) {
+    let place = Place::new();
+    let server = support::server(support::newest()).await;
+    let mut gate = Gate::before(server.cluster.port(), "old_n").await;
+    let dsn = format!("host=127.0.0.1 port={} dbname=postgres user={STEWARD} sslmode=disable", gate.port);
+    for name in ["old", "new"] {
+        fs::write(place.path(&format!("{name}.yaml")), rule(name)).unwrap();
+    }
+    let config = |of: &str| {
+        let text = format!(
+            "version: 1\ntargets: [{{name: a, dsn: \"{dsn}\", labels: {{of: {of}}}}}]\nschedule: {{every: 1d}}\ndefaults: {{budget: {{statement_timeout: 60s}}}}\nchannels: {{old: {{kind: log, file: old.jsonl}}, new: {{kind: log, file: new.jsonl}}}}\nroutes: {{channel: {of}}}\ninclude: [{of}.yaml]\n"
+        );
+        fs::write(place.path("pgsteward.yaml"), text).unwrap();
+    };
+    config("old");
+    let service = place.service();
+    gate.is_waited_at().await;
+    config("new");
+    reload(&place, &service);
+    service.says(&["INFO", "reloaded"], 0);
+    assert_eq!(place.store().latest("a").unwrap(), None, "the tick is under way");
+
+    gate.open();
+    let first = service.says(&["tick", "target_name=\"a\"", "reached=true"], 0);
+    service.says(&["tick", "target_name=\"a\"", "reached=true"], first + 1);
+    assert_eq!(service.stop(), 0);
+    let outbox = rusqlite::Connection::open(place.path("state/pgsteward.db")).unwrap();
+    let mut rows = outbox.prepare("SELECT body, state FROM outbox").unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
+    let (notices, states): (Vec<Notice>, Vec<String>) =
+        rows.map(Result::unwrap).map(|(body, state)| (serde_json::from_str::<Notice>(&body).unwrap(), state)).unzip();
+    let (store, first) = (place.store(), notices.iter().map(|notice| notice.at).min().unwrap());
+    let second = store.latest("a").unwrap().unwrap().taken_at;
+    for (at, of, other) in [(first, "old", "new"), (second, "new", "old")] {
+        let seen = store.tick_at("a", at).unwrap().unwrap();
+        let frames = [of, other].map(|name| seen.frame(&format!("{name}_frame")).is_some());
+        assert_eq!((seen.target.labels.get("of"), frames), (Some(of), [true, false]), "what the tick of the {of} config saw");
+        let began: Vec<_> = notices.iter().filter(|notice| notice.at == at && notice.kind == NoticeKind::Firing).collect();
+        assert!(began.iter().any(|notice| notice.rule == of) && began.iter().all(|notice| notice.rule != other), "{began:?}");
+        assert!(began.iter().all(|notice| notice.channel == of && notice.labels.get("of") == Some(of)), "{began:?}");
+    }
+    for channel in ["old", "new"] {
+        // The old rule's alert may be over before it was told: then neither is, and both are kept as such.
+        let needed = |(notice, state): &(&Notice, &String)| notice.channel == channel && (*state != "collapsed" || notice.rule != "old");
+        let made = notices.iter().zip(&states).filter(needed);
+        let made: BTreeMap<String, usize> = made.map(|(notice, _)| (notice.key.clone(), 1)).collect();
+        assert_eq!(place.keys(&format!("{channel}.jsonl")), made, "all that was made is told, and once");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Our own troubles as alerts of a target named `pgsteward`: a channel that cannot be reached, a target that cannot be
-//! watched. They are outcomes of two rules of our own, and live, are silenced, routed and told like any other.
+//! watched, a sign of life that nobody takes. They are outcomes of rules of our own, and live, are silenced, routed and told
+//! like any other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +15,38 @@ pub const OWN_TARGET: &str = crate::model::Target::OWN;
 pub const CHANNEL_UNHEALTHY: &str = "channel_unhealthy";
 /// Id of the rule about targets.
 pub const TARGET_UNUSABLE: &str = "target_unusable";
+/// Id of the rule about the sign of life.
+pub const HEARTBEAT_OVERDUE: &str = "heartbeat_overdue";
 
 /// How long nothing may go through before somebody is told.
 const PATIENCE: TimeDelta = TimeDelta::minutes(5);
 
-/// The outcomes of both rules: `channels` by name, `targets` that cannot be watched with the reason.
+/// A sign of life that was made and that its channel has not taken yet.
+#[derive(Debug, Clone)]
+pub struct Untaken {
+    /// Its name.
+    pub name: String,
+    /// Where it should go.
+    pub channel: String,
+    /// Seconds between two.
+    pub every_s: u64,
+    /// When the first was made that was not taken.
+    pub since: DateTime<Utc>,
+}
+
+/// The outcomes of all of them: `channels` by name, `targets` that cannot be watched with the reason, the sign of life that
+/// was not taken.
 #[must_use]
-pub fn outcomes(channels: &BTreeMap<String, ChannelHealth>, targets: &[(String, String)], now: DateTime<Utc>) -> Vec<RuleOutcome> {
+pub fn outcomes(
+    channels: &BTreeMap<String, ChannelHealth>,
+    targets: &[(String, String)],
+    beat: Option<&Untaken>,
+    now: DateTime<Utc>,
+) -> Vec<RuleOutcome> {
     let unhealthy = channels.iter().filter_map(|(name, health)| unhealthy(name, health, now)).collect();
     let unusable = targets.iter().map(|(name, why)| unusable(name, why)).collect();
-    vec![outcome(channel_meta(), unhealthy), outcome(target_meta(), unusable)]
+    let overdue = beat.and_then(|beat| overdue(beat, now)).into_iter().collect();
+    vec![outcome(channel_meta(), unhealthy), outcome(target_meta(), unusable), outcome(heartbeat_meta(), overdue)]
 }
 
 fn outcome(meta: RuleMeta, findings: Vec<Finding>) -> RuleOutcome {
@@ -51,6 +74,14 @@ fn unusable(name: &str, why: &str) -> Finding {
     finding(("name", name), Severity::Critical, format!("target `{name}` is not watched: {why}"), String::new())
 }
 
+/// One that is not taken when the next is due: nobody has heard of us for two intervals.
+fn overdue(beat: &Untaken, now: DateTime<Utc>) -> Option<Finding> {
+    let every = TimeDelta::try_seconds(i64::try_from(beat.every_s).ok()?)?;
+    let (channel, span) = (&beat.channel, pgsteward_helpers::span(beat.every_s as f64));
+    let summary = format!("channel `{channel}` has taken no sign of life since {}; one is due every {span}", beat.since.format("%F %TZ"));
+    (now - beat.since >= every).then(|| finding(("name", &beat.name), Severity::Warning, summary, String::new()))
+}
+
 fn finding(subject: (&str, &str), severity: Severity, summary: String, detail: String) -> Finding {
     let subject = Labels::from_iter([subject]);
     Finding { subject, severity, summary, detail, evidence: vec![], actions: vec![], links: vec![] }
@@ -72,8 +103,19 @@ fn target_meta() -> RuleMeta {
     RuleMeta {
         id: TARGET_UNUSABLE.into(),
         title: "a target cannot be watched".into(),
-        runbook: "Why: its connection or one of its secrets cannot be read, so nothing is known of it.\n\
-                  Do: mend what the summary says, then reload (SIGHUP).\n"
+        runbook: "Why: nothing is known of it while its connection or one of its secrets cannot be read, or its ticks do not end.\n\
+                  Do: mend what the summary says, then reload (SIGHUP); where ticks do not end, the log says why.\n"
+            .into(),
+        ..own_meta()
+    }
+}
+
+fn heartbeat_meta() -> RuleMeta {
+    RuleMeta {
+        id: HEARTBEAT_OVERDUE.into(),
+        title: "the sign of life is not taken".into(),
+        runbook: "Why: whoever waits for it takes us for dead, although we live.\n\
+                  Do: `pgsteward notify test --channel NAME` shows what its channel says.\n"
             .into(),
         ..own_meta()
     }
@@ -93,7 +135,7 @@ mod tests {
 
     fn said(health: ChannelHealth, minute: i64) -> Vec<(Severity, String, String)> {
         let channels = BTreeMap::from([("mail".to_string(), health)]);
-        let Outcome::Ok(evaluation) = outcomes(&channels, &[], at(minute)).remove(0).outcome else { panic!() };
+        let Outcome::Ok(evaluation) = outcomes(&channels, &[], None, at(minute)).remove(0).outcome else { panic!() };
         evaluation.findings.into_iter().map(|f| (f.severity, f.summary, f.detail)).collect()
     }
 
@@ -116,8 +158,15 @@ mod tests {
 
     #[test]
     fn a_target_that_cannot_be_watched_is_named() {
-        let told = outcomes(&BTreeMap::new(), &[("orders-1".into(), "the variable `PW` is not set".into())], at(0)).remove(1);
+        let told = outcomes(&BTreeMap::new(), &[("orders-1".into(), "the variable `PW` is not set".into())], None, at(0)).remove(1);
         let Outcome::Ok(evaluation) = told.outcome else { panic!() };
         assert_eq!(evaluation.findings[0].summary, "target `orders-1` is not watched: the variable `PW` is not set");
+    }
+    #[test]
+    fn a_sign_of_life_is_overdue_when_it_is_not_taken_before_the_next_is_due() {
+        let beat = Untaken { name: "alive".into(), channel: "hook".into(), every_s: 600, since: at(0) };
+        let found = |minute| overdue(&beat, at(minute)).map(|finding| finding.summary);
+        assert_eq!(found(9), None);
+        assert_eq!(found(10).unwrap(), "channel `hook` has taken no sign of life since 1970-01-01 00:00:00Z; one is due every 10m");
     }
 }

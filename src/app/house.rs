@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::turn::Wishes;
@@ -77,6 +78,8 @@ pub struct House {
     pub watches: Vec<Watch>,
     /// Targets that are not watched, and why: their secrets cannot be read.
     pub unusable: Vec<(String, String)>,
+    /// Since when it stands.
+    pub since: DateTime<Utc>,
     /// What is wanted of the deciding about ourselves.
     pub own: DecideConfig,
     /// The sign of life, if one is wanted.

@@ -21,12 +21,15 @@ pub(super) fn retire(house: &House) {
         Ok(known) => known,
         Err(problem) => return warn!(problem = %super::chain(&problem), "targets that left the config are not looked for"),
     };
-    let is_watched = |name: &str| name == alert::OWN_TARGET || house.watches.iter().any(|watch| watch.target.name == name);
-    let config = house.watches.first().map(|watch| watch.decide.clone()).unwrap_or_default();
-    for gone in known.into_iter().filter(|target| !is_watched(&target.name)) {
+    // One whose secret cannot be read is not gone: nobody knows how it is.
+    let in_config = |name: &str| {
+        let mut names = house.watches.iter().map(|watch| &watch.target.name).chain(house.unusable.iter().map(|(name, _)| name));
+        name == alert::OWN_TARGET || names.any(|known| known == name)
+    };
+    for gone in known.into_iter().filter(|target| !in_config(&target.name)) {
         let name = crate::text::safe(&gone.name);
         let target = Target { name: gone.name, ..Target::default() };
-        match end(&mut store, &house.owner, house.clock.now(), &DecideConfig { target, ..config.clone() }) {
+        match end(&mut store, &house.owner, house.clock.now(), &DecideConfig { target, ..house.own.clone() }) {
             Ok(0) => {}
             Ok(alerts) => {
                 info!(target_name = %name, alerts, "a target left the config; its alerts are over");

@@ -66,7 +66,7 @@ pub async fn once(house: &House) -> OnceDone {
 }
 
 /// Runs until `stop` says so; `current` holds the house and is swapped by a reload.
-pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>) {
+pub async fn serve(current: Arc<RwLock<Arc<House>>>, stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>) {
     let mut deliveries = tokio::spawn(delivery::run(current.clone(), stop.clone()));
     while !*stop.borrow() {
         // In this order: a reload in between makes the targets end at once and come back with the new house.
@@ -76,6 +76,10 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
         let mut targets = JoinSet::new();
         for (index, _) in house.watches.iter().enumerate() {
             targets.spawn(target_loop(house.clone(), index, stop.clone(), reloads.clone(), generation));
+        }
+        if house.watches.is_empty() {
+            // How we fare is looked at all the same.
+            targets.spawn(until_told(stop.clone(), reloads.clone(), generation));
         }
         let mut pruning = tokio::time::interval(PRUNE_PAUSE);
         let mut looks = tokio::time::interval(own::EVERY);
@@ -90,15 +94,17 @@ pub async fn serve(current: Arc<RwLock<Arc<House>>>, mut stop: watch::Receiver<b
                 _ = looks.tick() => look_at_ourselves(&house),
             }
         }
-        if house.watches.is_empty() {
-            tokio::select! {
-                _ = stop.changed() => {}
-                _ = reloads.changed() => {}
-            }
-        }
     }
     if let Err(problem) = (&mut deliveries).await {
         error!(%problem, "the delivery loop failed");
+    }
+}
+
+/// Ends at a stop or a reload.
+async fn until_told(mut stop: watch::Receiver<bool>, mut reloads: watch::Receiver<u64>, generation: u64) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        _ = reloads.wait_for(|now| *now != generation) => {}
     }
 }
 

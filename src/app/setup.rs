@@ -237,18 +237,8 @@ pub(super) fn rate(channel: &ChannelConfig) -> Option<Rate> {
     channel.rate.or(channel.settings.traits().and_then(|traits| traits.rate))
 }
 
-/// Builds the house of a config.
-///
-/// # Errors
-/// When a target's secrets cannot be read.
-pub async fn house(
-    config: &Config,
-    rules: Rules,
-    store: SharedStore,
-    env: &Env,
-    clock: Clock,
-    terminal: &Terminal,
-) -> anyhow::Result<House> {
+/// Builds the house of a config; a target whose secrets cannot be read is among the unusable.
+pub async fn house(config: &Config, rules: Rules, store: SharedStore, env: &Env, clock: Clock, terminal: &Terminal) -> House {
     let (mut watches, mut unusable) = (Vec::new(), Vec::new());
     for target in &config.targets {
         match watch_of_config(target, config, env).await {
@@ -260,16 +250,14 @@ pub async fn house(
             }
         }
     }
-    if watches.is_empty() && !config.targets.is_empty() {
-        anyhow::bail!("no target can be watched; the log says why of each");
-    }
     let means = Means { terminal: terminal.clone(), env: env.clone() };
     let channels = config.channels.iter().map(|(name, channel)| (name.clone(), line(name, channel, &means))).collect();
     let mut metrics = rules.metrics;
     apply_cadence(&mut metrics, &config.schedule.collect);
     let now = clock.now();
-    Ok(House {
+    House {
         owner: format!("{}-{}", std::process::id(), now.timestamp_millis()),
+        since: now,
         seed: now.timestamp_millis().unsigned_abs() ^ u64::from(std::process::id()),
         clock,
         store,
@@ -285,5 +273,5 @@ pub async fn house(
         spread: config.schedule.spread,
         keep_s: config.history.keep_s,
         max_bytes: config.history.max_bytes,
-    })
+    }
 }

@@ -88,7 +88,8 @@ pub fn write(house: &House, overlap: Option<Overlap>) -> Result<(), StatusError>
         channels.entry(name.clone()).or_default();
     }
     let ticked: BTreeMap<_, _> = ticks.into_iter().map(|target| (target.name, target.last_tick_at)).collect();
-    let names = house.watches.iter().map(|watch| watch.target.name.clone());
+    let unusable = house.unusable.iter().map(|(name, _)| name.clone());
+    let names = house.watches.iter().map(|watch| watch.target.name.clone()).chain(unusable);
     let last_tick = names.map(|name| (name.clone(), ticked.get(&name).copied().flatten())).collect();
     let status = Status {
         form: FORM,

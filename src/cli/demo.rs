@@ -155,6 +155,7 @@ fn house(dsn: &str, folder: &Path, every_s: f64) -> anyhow::Result<House> {
     Ok(House {
         owner: "demo".into(),
         seed: 1,
+        since: clock.now(),
         clock,
         store: SharedStore::new(Store::open(&setup::store_path(folder))?),
         rules: Arc::new(set),

@@ -83,7 +83,11 @@ impl Source {
         }
         let terminal =
             Terminal { writer: Arc::new(Mutex::new(anstream::stdout())), look: Look { colour: term::colours(), width: term::width() } };
-        Ok((setup::house(&config, rules, self.store.clone(), &self.env, Clock::System, &terminal).await?, watched))
+        let house = setup::house(&config, rules, self.store.clone(), &self.env, Clock::System, &terminal).await;
+        if running.is_some() && house.watches.is_empty() && !house.unusable.is_empty() {
+            bail!("no target could be watched any more; the log says why of each");
+        }
+        Ok((house, watched))
     }
 }
 
@@ -95,6 +99,7 @@ fn once(house: &House) -> anyhow::Result<ExitCode> {
     info!(ticked = done.ticked, overlapped = done.overlapped, failed = done.failed, "done");
     Ok(ExitCode::from(match done {
         d if d.failed > 0 => exit::UNKNOWN,
+        _ if house.watches.is_empty() && !house.unusable.is_empty() => exit::UNKNOWN,
         d if d.ticked == 0 && d.overlapped > 0 => EXIT_OVERLAP,
         _ => exit::OK,
     }))

@@ -15,6 +15,8 @@ mod channel;
 mod codec;
 mod episode;
 mod error;
+#[cfg(test)]
+mod fail_points;
 mod history;
 mod lease;
 mod look;

@@ -4,12 +4,14 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::debian;
 
 /// The package, and the program in it.
 const PACKAGE: &str = "prometheus-alertmanager";
@@ -94,31 +96,6 @@ impl Alertmanager {
 
 /// The folder with the package's tree, fetched first if it is not there.
 fn package() -> Result<PathBuf, String> {
-    run(Command::new("unshare").args(["-rm", "true"]))?;
-    let told = |error: std::io::Error| error.to_string();
-    let cache = pgsteward::demo::fetch::cache().with_file_name("alertmanager");
-    std::fs::create_dir_all(&cache).map_err(told)?;
-    let _one_at_a_time = std::fs::File::create(cache.join(".lock")).and_then(|file| file.lock().map(|()| file)).map_err(told)?;
-    let place = cache.join("tree");
-    if !place.join(PROGRAM).is_file() {
-        let staging = tempfile::tempdir_in(&cache).map_err(told)?;
-        std::fs::rename(fetch(staging.path())?, &place).map_err(told)?;
-    }
-    Ok(place)
-}
-
-fn fetch(staging: &Path) -> Result<PathBuf, String> {
-    run(Command::new("apt-get").args(["-qq", "-o", "APT::Sandbox::User=root", "download", PACKAGE]).current_dir(staging))?;
-    let entries = std::fs::read_dir(staging).map_err(|error| error.to_string())?;
-    let package = entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|ending| ending == "deb"));
-    let tree = staging.join("tree");
-    run(Command::new("dpkg-deb").arg("-x").arg(package.ok_or("apt-get brought no package")?).arg(&tree))?;
-    Ok(tree)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
-    output.status.success().then_some(()).ok_or(format!("{name}: {said}"))
+    debian::run(Command::new("unshare").args(["-rm", "true"]))?;
+    debian::tree("alertmanager", &[PACKAGE], PROGRAM)
 }

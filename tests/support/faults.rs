@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +41,11 @@ pub enum Tls {
     WrongName,
     /// One whose authority nobody knows.
     Stranger,
+    /// A sound one, and it wants one of ours by the same authority.
+    Demanding {
+        /// Over TLS 1.2, in which it says so before we send.
+        old: bool,
+    },
 }
 
 /// A request that came.
@@ -74,7 +79,7 @@ pub struct Receiver {
     pub ca: Option<PathBuf>,
     requests: Arc<Mutex<Vec<Request>>>,
     connections: Arc<Mutex<usize>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Receiver {
@@ -87,7 +92,7 @@ impl Receiver {
     pub async fn start(tls: Tls, script: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let (acceptor, authority) = certificates(tls).map_or((None, None), |(acceptor, pem)| (Some(acceptor), Some(pem)));
+        let (acceptor, authority) = certificates(tls, folder.path()).map_or((None, None), |(acceptor, pem)| (Some(acceptor), Some(pem)));
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let ca = authority.map(|pem| {
             let path = folder.path().join("ca.pem");
@@ -99,7 +104,7 @@ impl Receiver {
             ca,
             requests: Arc::default(),
             connections: Arc::default(),
-            _folder: folder,
+            folder,
         };
         let (requests, connections, script): (_, _, Script) = (receiver.requests.clone(), receiver.connections.clone(), Arc::new(script));
         tokio::spawn(async move {
@@ -109,9 +114,9 @@ impl Receiver {
                 // A client that goes away in the middle is what many of these tests are about.
                 tokio::spawn(async move {
                     match acceptor {
-                        Some(acceptor) => match acceptor.accept(stream).await {
+                        Some(acceptor) => match acceptor.accept(stream).into_fallible().await {
                             Ok(stream) => talk(stream, &requests, &script).await,
-                            Err(_) => Ok(false),
+                            Err((_, stream)) => linger(stream).await,
                         },
                         None => plain(stream, &requests, &script).await,
                     }
@@ -119,6 +124,20 @@ impl Receiver {
             }
         });
         receiver
+    }
+
+    /// The settings for a certificate of ours: `known`, `stranger`, `expired`.
+    pub fn ours(&self, name: &str) -> String {
+        let path = |ending| self.folder.path().join(format!("{name}.{ending}")).display().to_string();
+        format!("cert: {}, key: {}", path("pem"), path("key"))
+    }
+
+    /// Puts one of them into the place of another.
+    pub fn renew(&self, old: &str, new: &str) {
+        for ending in ["pem", "key"] {
+            let [old, new] = [old, new].map(|name| self.folder.path().join(format!("{name}.{ending}")));
+            std::fs::copy(new, old).unwrap();
+        }
     }
 
     /// The requests that came whole so far.
@@ -207,8 +226,15 @@ async fn request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Result<
     Ok(Some(Request { head, body: String::from_utf8(body).unwrap() }))
 }
 
+/// Says no more and hears the client out: a connection that is closed over unread words is reset, and the client would not
+/// hear why it was refused.
+async fn linger(mut stream: TcpStream) -> io::Result<bool> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(|_| false)
+}
+
 /// An acceptor with such a certificate, and the authority that a client is told of, as PEM.
-fn certificates(tls: Tls) -> Option<(tokio_rustls::TlsAcceptor, String)> {
+fn certificates(tls: Tls, folder: &Path) -> Option<(tokio_rustls::TlsAcceptor, String)> {
     let name = match tls {
         Tls::Plain => return None,
         Tls::WrongName => "elsewhere.example",
@@ -221,14 +247,38 @@ fn certificates(tls: Tls) -> Option<(tokio_rustls::TlsAcceptor, String)> {
     }
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &signer).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions: &[&rustls::SupportedProtocolVersion] =
+        if tls == (Tls::Demanding { old: true }) { &[&rustls::version::TLS12] } else { rustls::DEFAULT_VERSIONS };
+    let config = rustls::ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
+    let config = if matches!(tls, Tls::Demanding { .. }) {
+        for (name, signer, until) in [("known", &signer, 2_100), ("expired", &signer, 2_001), ("stranger", &known, 2_100)] {
+            ours(&folder.join(name), signer, until);
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(signer.der().clone()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        config.with_client_cert_verifier(verifier)
+    } else {
+        config.with_no_client_auth()
+    };
+    let config = config
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())))
         .unwrap();
     let told = if tls == Tls::Stranger { known.pem() } else { signer.pem() };
     Some((Arc::new(config).into(), told))
+}
+
+/// Writes a certificate for a client and its key.
+fn ours(path: &Path, signer: &CertifiedIssuer<'_, KeyPair>, until: i32) {
+    let mut params = CertificateParams::new(vec!["pgsteward".to_string()]).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(until, 1, 1));
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(path.with_extension("pem"), params.signed_by(&key, signer).unwrap().pem()).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::io::Write::write_all(&mut options.open(path.with_extension("key")).unwrap(), key.serialize_pem().as_bytes()).unwrap();
 }
 
 fn authority() -> CertifiedIssuer<'static, KeyPair> {

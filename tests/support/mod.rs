@@ -5,6 +5,7 @@
 //! its own, to stop it or make it sick, starts a `Cluster` from `binaries`.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod gate;
 pub mod service;
 
 use std::collections::BTreeMap;

@@ -360,7 +360,7 @@ fn unknown_since(store: &Store, scene: &Scene<'_>) -> Result<Option<DateTime<Utc
 
 /// Whether the program made the rule itself.
 fn is_own(rule: &str) -> bool {
-    [alert::RULE_UNEVALUABLE, alert::CHANNEL_UNHEALTHY, alert::TARGET_UNUSABLE].contains(&rule)
+    [alert::RULE_UNEVALUABLE, alert::CHANNEL_UNHEALTHY, alert::TARGET_UNUSABLE, alert::HEARTBEAT_OVERDUE].contains(&rule)
 }
 
 fn gone(rule: &str, alerts: &[Alert]) -> RulePart {

@@ -62,7 +62,7 @@ fn seconds(text: &str, now: DateTime<Utc>) -> Option<u64> {
 }
 
 /// The error of a request that no answer came to. Its own words may hold the whole address, so only its causes are told.
-pub(super) fn no_answer(error: &reqwest::Error, host: &str, timeout_s: u64) -> SendError {
+pub(super) fn no_answer(error: &reqwest::Error, host: &str, proxied: bool, timeout_s: u64) -> SendError {
     let causes: Vec<&(dyn Error + 'static)> = std::iter::successors(error.source(), |cause| inner(*cause)).collect();
     if let Some(tls) = causes.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return SendError::retryable(certificate(tls, host));
@@ -71,10 +71,14 @@ pub(super) fn no_answer(error: &reqwest::Error, host: &str, timeout_s: u64) -> S
     if last.contains("proxy authorization required") {
         return SendError::Auth { detail: format!("the proxy on the way to `{host}` wants a login; give it to `proxy`") };
     }
+    if last.contains("tunnel error") {
+        return SendError::retryable(format!("the proxy on the way to `{host}` opens no way there; its log says why"));
+    }
+    let way = if proxied { " through the proxy" } else { "" };
     SendError::retryable(match (error.is_timeout(), error.is_connect()) {
-        (true, true) => format!("the receiver `{host}` takes no connection in time"),
+        (true, true) => format!("the receiver `{host}` takes no connection{way} in time"),
         (true, false) => format!("the receiver `{host}` did not answer within {timeout_s} s"),
-        (false, true) => format!("the receiver `{host}` cannot be reached: {last}"),
+        (false, true) => format!("the receiver `{host}` cannot be reached{way}: {last}"),
         (false, false) => format!("the receiver `{host}` broke off: {last}"),
     })
 }
@@ -87,6 +91,7 @@ fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 
 /// What to do about a connection that could not be made safe.
 fn certificate(error: &rustls::Error, host: &str) -> String {
+    use AlertDescription::{AccessDenied, CertificateExpired, CertificateRevoked, CertificateUnknown, UnknownCA};
     use CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
     };
@@ -105,6 +110,9 @@ fn certificate(error: &rustls::Error, host: &str) -> String {
         }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
             format!("the receiver `{host}` wants a certificate of ours; set `cert` and `key`")
+        }
+        rustls::Error::AlertReceived(alert @ (UnknownCA | CertificateExpired | CertificateRevoked | CertificateUnknown | AccessDenied)) => {
+            format!("the receiver `{host}` does not take our certificate ({alert:?}); set `cert` and `key` to one that it trusts")
         }
         other => format!("the receiver `{host}` and we do not agree on TLS: {other}"),
     }

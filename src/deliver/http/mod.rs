@@ -154,7 +154,7 @@ impl Http {
         match request.send().await {
             Ok(response) => Ok(read(response, host).await),
             Err(error) => {
-                let error = class::no_answer(&error, &host, self.settings.timeout_s);
+                let error = class::no_answer(&error, &host, self.settings.proxy.is_some(), self.settings.timeout_s);
                 // A certificate may have been renewed on the disk, on either side.
                 self.forget();
                 Err(error)

@@ -71,6 +71,17 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Since when a channel has taken no notice about the fingerprint, of those that were made after the last it took.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn untaken_since(&self, fingerprint: &str, channel: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let sql = "SELECT min(queued_at) FROM outbox WHERE fingerprint = ?1 AND channel = ?2 AND id > ifnull(
+                       (SELECT max(id) FROM outbox WHERE fingerprint = ?1 AND channel = ?2 AND state = 'delivered'), 0)";
+        let at: Option<i64> = self.db.query_row(sql, params![fingerprint, channel], |row| row.get(0))?;
+        Ok(at.map(time))
+    }
+
     /// Frees the rows of a sender that is known to be dead, as the end of their leases would. How many there were.
     ///
     /// # Errors

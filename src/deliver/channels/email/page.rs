@@ -94,7 +94,7 @@ impl Page {
             list: if single.is_some() { Vec::new() } else { message.notices.iter().map(Entry::of).collect() },
             more: more(message),
             key: line(&message.key),
-            pictures: message.trends.iter().enumerate().filter_map(|(n, trend)| Picture::of(n, trend)).collect(),
+            pictures: message.trends.iter().enumerate().filter_map(|(n, trend)| Picture::of(n, trend, &of_whom(message, trend))).collect(),
             block: single.map_or(String::new(), |notice| render::console(notice, &message.key, LOOK)),
         })
     }
@@ -192,7 +192,7 @@ pub(super) fn title(message: &Message) -> String {
 }
 
 fn more(message: &Message) -> Option<String> {
-    (message.omitted > 0).then(|| format!("{} more; `pgsteward alerts` lists all", message.omitted))
+    (message.omitted > 0).then(|| format!("{} more; `pgsteward alerts list` shows all", message.omitted))
 }
 
 fn colour(is_resolved: bool, severity: Severity) -> &'static str {
@@ -241,14 +241,25 @@ fn about(card: &Card) -> Vec<(&'static str, String)> {
     rows.into_iter().filter(|(_, value, _)| !value.is_empty()).map(|(name, _, shown)| (name, shown)).collect()
 }
 
+/// Whom a notice is about.
+fn place(notice: &Notice) -> String {
+    let parts = [notice.target.clone(), notice.subject.to_string()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+/// Among several, a plot says whose it is.
+fn of_whom(message: &Message, trend: &Trend) -> String {
+    let notice = message.notices.iter().find(|notice| notice.key == trend.notice).filter(|_| message.notices.len() > 1);
+    notice.map_or(String::new(), |notice| format!(" of {}", place(notice)))
+}
+
 impl Entry {
     fn of(notice: &Notice) -> Self {
-        let place = [notice.target.clone(), notice.subject.to_string()].into_iter().filter(|part| !part.is_empty());
         Self {
             word: if notice.kind == NoticeKind::Resolved { "resolved".into() } else { notice.severity.to_string() },
             colour: colour(notice.kind == NoticeKind::Resolved, notice.severity),
             rule: line(&notice.rule),
-            place: line(&place.collect::<Vec<_>>().join("  ")),
+            place: line(&place(notice)),
             summary: line(&notice.summary),
         }
     }
@@ -260,7 +271,7 @@ impl Entry {
 }
 
 impl Picture {
-    fn of(n: usize, trend: &Trend) -> Option<Self> {
+    fn of(n: usize, trend: &Trend, of_whom: &str) -> Option<Self> {
         let png = plot::png(trend)?;
         let unit = trend.fact.unit;
         let finite = || trend.points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
@@ -270,7 +281,7 @@ impl Picture {
             file: format!("plot-{n}.png"),
             png,
             blocks: plot::sparkline(trend),
-            name: line(&trend.fact.metric),
+            name: line(&format!("{}{of_whom}", trend.fact.metric)),
             last: unit.show(finite().next_back()?),
             limit: trend.fact.threshold.map(|limit| unit.show(limit)),
             low: unit.show(finite().fold(f64::INFINITY, f64::min)),
@@ -279,6 +290,7 @@ impl Picture {
             until: trend.points.last().map(|(at, _)| clock(at))?,
         })
     }
+
     fn text(&self) -> String {
         let limit = self.limit.as_ref().map_or(String::new(), |limit| format!(", limit {limit}"));
         let span = format!("  {} to {}, {} to {}\n", self.low, self.high, self.from, self.until);
