@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
@@ -100,6 +101,11 @@ impl Secret {
     /// value, whose place is noted in `fields` so that no problem shows its line.
     pub fn take(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
         let node = fields.node(key)?;
+        Self::of(fields, key, node)
+    }
+
+    /// The same for a node that stands at that key.
+    pub fn of(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Self> {
         match &node.value {
             Value::Map(entries) => Self::way(fields, key, node, entries),
             Value::Text(text) if !text.is_empty() => {
@@ -136,7 +142,9 @@ impl Secret {
                 format!("`{key}` is not one way to a secret: {{file: /path}}, {{env: NAME}} or {{command: [program, argument]}}"),
             );
         }
-        way.map(Self)
+        let secret = way.map(Self)?;
+        fields.elsewhere.push((node.at, secret.clone()));
+        Some(secret)
     }
 
     /// Gets the value. Files and commands are read anew each time; a trailing newline is cut.
@@ -154,6 +162,35 @@ impl Secret {
                 let bytes = run.await.map_err(|_| SecretError::Timeout(program.into()))??;
                 clean(bytes, &format!("the command `{program}`"))
             }
+        }
+    }
+
+    /// The value, if it can be had and no command must be run for it.
+    #[must_use]
+    pub fn at_hand(&self, env: &Env) -> Option<Revealed> {
+        let is_command = matches!(self.0, Way::Command(_));
+        if is_command { None } else { self.reveal(env).now_or_never()?.ok() }
+    }
+
+    /// What may go wrong when it is needed, and what mends it. A doubt only: the service may run as somebody else.
+    #[must_use]
+    pub fn doubt(&self, env: &Env) -> Option<(String, String)> {
+        let said = |message: String, hint: &str| Some((message, hint.to_string()));
+        match &self.0 {
+            Way::Env(name) if env.get(name).is_none() => {
+                said(format!("the environment variable `{name}` is not set here"), "set it where the service starts")
+            }
+            Way::File(path) if !path.is_file() => {
+                said(format!("there is no file `{}`", path.display()), "make it, or see that the service can read it")
+            }
+            Way::File(path) if others_may_read(path) => {
+                said(format!("others may read the secret file `{}`", path.display()), &format!("chmod 600 {}", path.display()))
+            }
+            Way::Command(words) => {
+                let program = words.first().filter(|program| env.program(program).is_err())?;
+                said(format!("`{program}` is no program that can be run here"), "install it, or write its whole path")
+            }
+            _ => None,
         }
     }
 }

@@ -39,7 +39,7 @@ use suppress::{Scene, Sources, open_windows};
 pub use ask::is_matched;
 pub use fingerprint::fingerprint;
 pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
-pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes};
+pub use own::{CHANNEL_UNHEALTHY, OWN_TARGET, TARGET_UNUSABLE, outcomes as own_outcomes, rules as own_rules};
 pub use route::{Taken, routes_of};
 
 /// A rule's outcome and its alerts in the book; without an outcome the rule is gone.

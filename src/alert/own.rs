@@ -26,6 +26,12 @@ pub fn outcomes(channels: &BTreeMap<String, ChannelHealth>, targets: &[(String, 
     vec![outcome(channel_meta(), unhealthy), outcome(target_meta(), unusable)]
 }
 
+/// Every rule that is not in a file.
+#[must_use]
+pub fn rules() -> [RuleMeta; 3] {
+    [channel_meta(), target_meta(), super::rule_unevaluable()]
+}
+
 fn outcome(meta: RuleMeta, findings: Vec<Finding>) -> RuleOutcome {
     RuleOutcome { meta: Arc::new(meta), outcome: Outcome::Ok(Evaluation { findings, ..Evaluation::default() }) }
 }

@@ -57,7 +57,7 @@ fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
 fn urls(fields: &mut Fields<'_>) -> Option<Vec<Address>> {
     let node = fields.required("urls")?;
     let list = fields.list("urls")?;
-    let urls: Vec<Address> = list.iter().filter_map(|node| Address::open(fields, "urls", node)).collect();
+    let urls: Vec<Address> = list.iter().filter_map(|node| Address::of(fields, "urls", node)).collect();
     if list.is_empty() {
         fields.error(node, "`urls` must name at least one Alertmanager");
     }

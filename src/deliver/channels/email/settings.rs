@@ -100,6 +100,7 @@ fn carrier(file: &str, fields: &mut Fields<'_>) -> Option<Carrier> {
             let mut own = Fields::open(file, node, "`smtp`").map_err(|problem| fields.problems.push(problem)).ok()?;
             let smtp = smtp(file, &mut own);
             fields.secrets.append(&mut own.secrets);
+            fields.elsewhere.append(&mut own.elsewhere);
             fields.problems.append(&mut own.finish());
             smtp.map(Carrier::Smtp)
         }
