@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 
 use crate::env::Env;
 use crate::problem::Problem;
-use crate::yaml::{Fields, Key, Node, Value, text_of};
+use crate::yaml::{Fields, Node, Value, text_of};
 
 /// Longest secret in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -105,9 +105,20 @@ impl Secret {
     }
 
     /// The same for a node that stands at that key.
-    pub fn of(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Self> {
+    pub fn of<'a>(fields: &mut Fields<'a>, key: &str, node: &'a Node) -> Option<Self> {
         match &node.value {
-            Value::Map(entries) => Self::way(fields, key, node, entries),
+            Value::Map(_) => {
+                let secret = Self::elsewhere(fields.file(), node);
+                match secret {
+                    Some(_) => fields.elsewhere.push(node),
+                    None => {
+                        fields.secrets.push(node.at);
+                        let ways = "{file: /path}, {env: NAME} or {command: [program, argument]}";
+                        fields.error(node, format!("`{key}` is not one way to a secret: {ways}"));
+                    }
+                }
+                secret
+            }
             Value::Text(text) if !text.is_empty() => {
                 fields.secrets.push(node.at);
                 let hint = "keep it elsewhere: {file: /path}, {env: NAME} or {command: [program, argument]}";
@@ -124,27 +135,19 @@ impl Secret {
         }
     }
 
-    fn way(fields: &mut Fields<'_>, key: &str, node: &Node, entries: &[(Key, Node)]) -> Option<Self> {
-        let beside = |path: String| Path::new(fields.file()).parent().map_or_else(|| PathBuf::from(&path), |dir| dir.join(&path));
-        let way = match entries {
-            [(name, value)] => match name.text.as_str() {
-                "file" => text_of(value).map(|path| Way::File(beside(path))),
-                "env" => text_of(value).map(Way::Env),
-                "command" => words(value).map(Way::Command),
-                _ => None,
-            },
+    /// The way that a map names; paths are looked for beside the `config`.
+    #[must_use]
+    pub fn elsewhere(config: &str, node: &Node) -> Option<Self> {
+        let Value::Map(entries) = &node.value else { return None };
+        let [(name, value)] = entries.as_slice() else { return None };
+        let beside = |path: String| Path::new(config).parent().map_or_else(|| PathBuf::from(&path), |dir| dir.join(&path));
+        let way = match name.text.as_str() {
+            "file" => text_of(value).map(|path| Way::File(beside(path))),
+            "env" => text_of(value).map(Way::Env),
+            "command" => words(value).map(Way::Command),
             _ => None,
         };
-        if way.is_none() {
-            fields.secrets.push(node.at);
-            fields.error(
-                node,
-                format!("`{key}` is not one way to a secret: {{file: /path}}, {{env: NAME}} or {{command: [program, argument]}}"),
-            );
-        }
-        let secret = way.map(Self)?;
-        fields.elsewhere.push((node.at, secret.clone()));
-        Some(secret)
+        way.map(Self)
     }
 
     /// Gets the value. Files and commands are read anew each time; a trailing newline is cut.

@@ -10,7 +10,6 @@ use serde_yaml::Spanned;
 
 use crate::model::Catalog;
 use crate::problem::{Mark, Problem};
-use crate::secret::Secret;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,8 +161,8 @@ pub struct Fields<'a> {
     pub problems: Vec<Problem>,
     /// Where secrets are written out, so that no problem shows their lines.
     pub secrets: Vec<Mark>,
-    /// Secrets that are kept elsewhere, and where it says so.
-    pub elsewhere: Vec<(Mark, Secret)>,
+    /// Values that say where else a secret is kept.
+    pub elsewhere: Vec<&'a Node>,
 }
 
 impl<'a> Fields<'a> {

@@ -76,7 +76,8 @@ impl Desk {
         let secrets = std::mem::take(&mut fields.secrets);
         self.secrets.extend(secrets.into_iter().map(|at| Place { file: file.clone(), at }));
         let elsewhere = std::mem::take(&mut fields.elsewhere);
-        self.elsewhere.extend(elsewhere.into_iter().map(|(at, secret)| (Place { file: file.clone(), at }, secret)));
+        let kept = |node: &Node| Some((Place { file: file.clone(), at: node.at }, Secret::elsewhere(&file, node)?));
+        self.elsewhere.extend(elsewhere.into_iter().filter_map(kept));
         let problems = fields.finish();
         let clean = problems.is_empty();
         self.problems.extend(problems);

@@ -76,6 +76,8 @@ fn command(fields: &mut Fields<'_>) -> Option<Vec<String>> {
     let node = fields.required("command")?;
     if matches!(&node.value, Value::Text(text) if text.contains(SHELL)) {
         let problem = Problem::error(fields.file(), node.at, "`command` is one text with more than a program in it, and no shell reads it");
+        // Its arguments may be secret.
+        fields.secrets.push(node.at);
         fields.problems.push(problem.hint("make it a list: [/usr/local/bin/tell, --urgent]; for a shell: [sh, -c, \"...\"]"));
         return None;
     }

@@ -35,7 +35,7 @@ impl Address {
     }
 
     /// The same for a node that stands at that key; where it is no address, the problem does not show its line.
-    pub fn of(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Self> {
+    pub fn of<'a>(fields: &mut Fields<'a>, key: &str, node: &'a Node) -> Option<Self> {
         if let Value::Map(_) = node.value {
             return Secret::of(fields, key, node).map(Self::Secret);
         }

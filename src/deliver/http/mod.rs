@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, Url};
 
 use super::SendError;
@@ -159,8 +159,15 @@ impl Http {
 
     async fn send(&self, method: Method, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
         let host = address::host(url);
-        let request = self.client().await?.request(method, url.clone()).headers(header_map(headers)?).body(body);
-        match request.send().await {
+        let client = self.client().await?;
+        let request = client.request(method, url.clone()).headers(header_map(headers)?).body(body).build();
+        let request = request.map_err(|error| class::no_answer(&error, &host, self.settings.timeout_s))?;
+        // Whoever sends the header back sends the password back.
+        let login = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+        if let Some(login) = login {
+            self.reveal("password", &Secret::plain(login)).await?;
+        }
+        match client.execute(request).await {
             Ok(response) => Ok(read(response, host).await),
             Err(error) => {
                 let error = class::no_answer(&error, &host, self.settings.timeout_s);
