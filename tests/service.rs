@@ -234,7 +234,7 @@ async fn what_an_address_says_behind_its_host_shows_nowhere() {
         &["notify", "dead"],
         &["notify", "test", "--channel", "hook"],
         &["notify", "test", "--channel", "members"],
-        &["alerts"],
+        &["alerts", "list"],
         &["explain", "durability_off"],
         &["config", "check", "pgsteward.yaml"],
     ] {
@@ -243,7 +243,9 @@ async fn what_an_address_says_behind_its_host_shows_nowhere() {
             args.extend(["--config", "pgsteward.yaml"]);
         }
         let output = place.steward(&args).output().unwrap();
-        said += &format!("{args:?} {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert!(!texts.is_empty() && !texts.contains("Usage:"), "{args:?}: {texts}");
+        said += &texts;
     }
     // A line of the config that is shown for another reason.
     let config = fs::read_to_string(place.path("pgsteward.yaml")).unwrap();

@@ -31,7 +31,7 @@ const PATH: &str = "api/v2/alerts";
 pub(super) const KIND: ChannelKind = ChannelKind {
     name: "alertmanager",
     doc: "posts alerts to an Alertmanager, or to every member of a cluster of them",
-    example: "kind: alertmanager\nurls: [https://am-1.example, https://am-2.example]   # every member; a path prefix is kept\nends_after: 7d                    # must be longer than the repeat; a crash of all pgstewards leaves alerts open this long\nusername: pgsteward               # or `token`, or nothing\npassword: {env: AM_PASSWORD}\ntimeout: 10s                      # also: proxy, ca, cert, key\n",
+    example: "kind: alertmanager\nurls: [https://am-1.example, https://am-2.example]   # every member; a path prefix is kept; or {env: NAME}, {file: /path}\nends_after: 7d                    # must be longer than the repeat; a crash of all pgstewards leaves alerts open this long\nusername: pgsteward               # or `token`, or nothing\npassword: {env: AM_PASSWORD}\ntimeout: 10s                      # also: proxy, ca, cert, key\n",
     traits: Traits { stateful: true, reach: Reach::Tell, most: 64, digest: false, rate: None, draws: false },
     settings,
 };
