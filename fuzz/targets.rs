@@ -6,15 +6,22 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
+use pgsteward::app::silence::times;
 use pgsteward::app::{oneshot, setup, turn};
+use pgsteward::cli::shared;
 use pgsteward::collect::{Endpoint, EndpointDefaults, Sample, Surroundings, metrics};
 use pgsteward::config::{self, Source};
+use pgsteward::deliver::card::Card;
+use pgsteward::deliver::escape::Escape;
+use pgsteward::deliver::template::Templates;
 use pgsteward::env::Env;
-use pgsteward::model::{Catalog, Matchers};
+use pgsteward::model::{Catalog, Evidence, Labels, Matchers, Notice, Silence, Unit};
 use pgsteward::problem::Problem;
 use pgsteward::rules::rhai::Limits;
 use pgsteward::rules::{self, Loaded, RuleFile};
+use pgsteward::text::safe;
+use pgsteward::yaml::{self, Fields};
 use pgsteward::{alert, calendar};
 
 /// A door.
@@ -81,6 +88,20 @@ pub const TARGETS: &[Target] = &[
             b"tier=prod,severity>=warning\ntier=prod\nseverity=critical",
             b"{table=~\"orders_.*\", team!=(shop|\"data, old\")}\ntable=orders_1",
             b"rule!~\"tmp.*\"\nrule=long_query",
+        ],
+    },
+    Target {
+        name: "silence",
+        run: silence,
+        seeds: &[b"30m\n\n", b"\n2026-11-24 18:00\n2026-11-24T12:00:00+01:00", b"1d 12h\n\n2026-11-25 00:00:00Z", b"4e9s\n\n+262142-12-31 23:59"],
+    },
+    Target {
+        name: "template",
+        run: template,
+        seeds: &[
+            b"{{ heading }} {{ labels.team|default('-') }}\n\n*{{ summary }}*\n{% for fact in facts %}{{ fact.name }}={{ fact.value|unit(fact.unit) }} {% endfor %}\n\n<!channel> @everyone [click](https://evil)",
+            b"{{ severity|upper }}\n\n{% set x %}{{ about.table }}{% endset %}{{ x ~ summary }}{{ [x, about]|join(x) }}\n\n</p><script>&amp;\x1b[2J",
+            b"{{ target }}\n\n{% if resolved %}{{ lasted|span }}{% else %}{{ detail|indent(2) }}{% endif %}{% filter trim %}{{ see }}{% endfilter %}\n\n`x` **b** <@U1>",
         ],
     },
     Target { name: "sample", run: sample, seeds: &[include_bytes!("seeds/sample.json")] },
@@ -201,6 +222,68 @@ pub fn matchers(data: &[u8]) {
     let again = matchers.to_string().parse::<Matchers>();
     assert_eq!(again.as_ref(), Ok(&matchers));
     assert_eq!(again.map(|again| again.matches(&labels)), Ok(matchers.matches(&labels)));
+}
+
+/// `--for`, `--until` and `--from` of a silence, a line each. One that is taken ends after it begins and does not last too long.
+pub fn silence(data: &[u8]) {
+    let text = text(data);
+    let mut lines = text.lines();
+    let (lasts, until, from) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+    let (until, from) = (shared::time(until).ok(), shared::time(from).ok());
+    if let Ok((starts_at, ends_at)) = times(from, until, shared::seconds(lasts).ok(), now) {
+        assert!(starts_at < ends_at && now < ends_at && (ends_at - starts_at).num_seconds() <= Silence::LONGEST_S);
+    }
+}
+
+/// A title and a body that somebody words, and a text that a database holds, with empty lines between them. One receiver
+/// after the other is shown no mark of theirs out of the database, and nothing that moves a terminal.
+pub fn template(data: &[u8]) {
+    let text = text(data);
+    let mut parts = text.splitn(3, "\n\n");
+    let (title, body, hostile) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let escapes = [Escape::Html, Escape::Slack, Escape::Markdown, Escape::Plain];
+    let Some(escape) = escapes.get(data.len() % escapes.len()) else { return };
+    let config = serde_json::json!({"templates": {"title": title, "body": body}}).to_string();
+    let Ok(root) = yaml::parse("fuzz.yaml", &config) else { return };
+    let Ok(mut fields) = Fields::open("fuzz.yaml", &root, "a channel") else { return };
+    let templates = Templates::take(&mut fields, *escape);
+    show(&fields.finish(), &config);
+    let card = Card::of(&notice(hostile));
+    if let Some(Ok(title)) = templates.title(&card) {
+        assert!(safe(&title) == title && title.lines().count() <= 1, "{title:?}");
+    }
+    if let Some(Ok(shown)) = templates.body(&card) {
+        shown.lines().for_each(|line| assert_eq!(safe(line), line));
+        let mark = match escape {
+            Escape::Html | Escape::Slack => '<',
+            Escape::Markdown => '@',
+            Escape::Plain => return,
+        };
+        // What the user writes, their receiver may obey.
+        assert!(body.contains(mark) || !obeyed(&shown, mark), "{escape:?}: {shown}");
+    }
+}
+
+/// Whether a mark stands there without the backslash that takes its meaning away.
+fn obeyed(shown: &str, mark: char) -> bool {
+    shown.match_indices(mark).any(|(at, _)| !shown.get(..at).is_some_and(|before| mark == '@' && before.ends_with('\\')))
+}
+
+/// A notice that says nothing but that.
+fn notice(hostile: &str) -> Notice {
+    let hostile = hostile.to_string();
+    let labels: Labels = [("table", hostile.as_str()), ("team", hostile.as_str())].into_iter().collect();
+    Notice {
+        target: hostile.clone(),
+        subject: labels.clone(),
+        labels,
+        summary: hostile.clone(),
+        detail: hostile.clone(),
+        runbook: hostile.clone(),
+        evidence: vec![Evidence { metric: hostile, value: Some(1e6), threshold: None, unit: Unit::Rows }],
+        ..Notice::default()
+    }
 }
 
 /// A sample file through every shipped rule, as `check --snapshot` does it.

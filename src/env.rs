@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -30,6 +31,43 @@ impl Env {
     pub fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
+}
+
+/// Why a program cannot be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoProgram {
+    /// There is no such file, nor one in `PATH`.
+    Missing,
+    /// The file is none that this machine runs.
+    NotExecutable,
+}
+
+impl Env {
+    /// The file of a program, found as the system would: by its path, or by its name in `PATH`.
+    ///
+    /// # Errors
+    /// Why it would not run.
+    pub fn program(&self, name: &str) -> Result<PathBuf, NoProgram> {
+        let path = self.get("PATH").unwrap_or_default();
+        let places: Vec<PathBuf> = match name.contains('/') {
+            true => vec![name.into()],
+            false => std::env::split_paths(&path).map(|folder| folder.join(name)).collect(),
+        };
+        let mut files = places.into_iter().filter(|file| file.is_file()).peekable();
+        let none = if files.peek().is_some() { NoProgram::NotExecutable } else { NoProgram::Missing };
+        files.find(|file| is_executable(file)).ok_or(none)
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Path) -> bool {
+    true
 }
 
 /// Names nothing: values may be secrets.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
@@ -17,7 +18,7 @@ use serde::{Serialize, Serializer};
 
 use crate::env::Env;
 use crate::problem::Problem;
-use crate::yaml::{Fields, Key, Node, Value, text_of};
+use crate::yaml::{Fields, Node, Value, text_of};
 
 /// Longest secret in bytes.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -100,8 +101,24 @@ impl Secret {
     /// value, whose place is noted in `fields` so that no problem shows its line.
     pub fn take(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
         let node = fields.node(key)?;
+        Self::of(fields, key, node)
+    }
+
+    /// The same for a node that stands at that key.
+    pub fn of<'a>(fields: &mut Fields<'a>, key: &str, node: &'a Node) -> Option<Self> {
         match &node.value {
-            Value::Map(entries) => Self::way(fields, key, node, entries),
+            Value::Map(_) => {
+                let secret = Self::elsewhere(fields.file(), node);
+                match secret {
+                    Some(_) => fields.elsewhere.push(node),
+                    None => {
+                        fields.secrets.push(node.at);
+                        let ways = "{file: /path}, {env: NAME} or {command: [program, argument]}";
+                        fields.error(node, format!("`{key}` is not one way to a secret: {ways}"));
+                    }
+                }
+                secret
+            }
             Value::Text(text) if !text.is_empty() => {
                 fields.secrets.push(node.at);
                 let hint = "keep it elsewhere: {file: /path}, {env: NAME} or {command: [program, argument]}";
@@ -118,24 +135,18 @@ impl Secret {
         }
     }
 
-    fn way(fields: &mut Fields<'_>, key: &str, node: &Node, entries: &[(Key, Node)]) -> Option<Self> {
-        let beside = |path: String| Path::new(fields.file()).parent().map_or_else(|| PathBuf::from(&path), |dir| dir.join(&path));
-        let way = match entries {
-            [(name, value)] => match name.text.as_str() {
-                "file" => text_of(value).map(|path| Way::File(beside(path))),
-                "env" => text_of(value).map(Way::Env),
-                "command" => words(value).map(Way::Command),
-                _ => None,
-            },
+    /// The way that a map names; paths are looked for beside the `config`.
+    #[must_use]
+    pub fn elsewhere(config: &str, node: &Node) -> Option<Self> {
+        let Value::Map(entries) = &node.value else { return None };
+        let [(name, value)] = entries.as_slice() else { return None };
+        let beside = |path: String| Path::new(config).parent().map_or_else(|| PathBuf::from(&path), |dir| dir.join(&path));
+        let way = match name.text.as_str() {
+            "file" => text_of(value).map(|path| Way::File(beside(path))),
+            "env" => text_of(value).map(Way::Env),
+            "command" => words(value).map(Way::Command),
             _ => None,
         };
-        if way.is_none() {
-            fields.secrets.push(node.at);
-            fields.error(
-                node,
-                format!("`{key}` is not one way to a secret: {{file: /path}}, {{env: NAME}} or {{command: [program, argument]}}"),
-            );
-        }
         way.map(Self)
     }
 
@@ -154,6 +165,35 @@ impl Secret {
                 let bytes = run.await.map_err(|_| SecretError::Timeout(program.into()))??;
                 clean(bytes, &format!("the command `{program}`"))
             }
+        }
+    }
+
+    /// The value, if it can be had and no command must be run for it.
+    #[must_use]
+    pub fn at_hand(&self, env: &Env) -> Option<Revealed> {
+        let is_command = matches!(self.0, Way::Command(_));
+        if is_command { None } else { self.reveal(env).now_or_never()?.ok() }
+    }
+
+    /// What may go wrong when it is needed, and what mends it. A doubt only: the service may run as somebody else.
+    #[must_use]
+    pub fn doubt(&self, env: &Env) -> Option<(String, String)> {
+        let said = |message: String, hint: &str| Some((message, hint.to_string()));
+        match &self.0 {
+            Way::Env(name) if env.get(name).is_none() => {
+                said(format!("the environment variable `{name}` is not set here"), "set it where the service starts")
+            }
+            Way::File(path) if !path.is_file() => {
+                said(format!("there is no file `{}`", path.display()), "make it, or see that the service can read it")
+            }
+            Way::File(path) if others_may_read(path) => {
+                said(format!("others may read the secret file `{}`", path.display()), &format!("chmod 600 {}", path.display()))
+            }
+            Way::Command(words) => {
+                let program = words.first().filter(|program| env.program(program).is_err())?;
+                said(format!("`{program}` is no program that can be run here"), "install it, or write its whole path")
+            }
+            _ => None,
         }
     }
 }

@@ -161,6 +161,8 @@ pub struct Fields<'a> {
     pub problems: Vec<Problem>,
     /// Where secrets are written out, so that no problem shows their lines.
     pub secrets: Vec<Mark>,
+    /// Values that say where else a secret is kept.
+    pub elsewhere: Vec<&'a Node>,
 }
 
 impl<'a> Fields<'a> {
@@ -169,21 +171,13 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When the node is something else; `what` names what it should describe, for example `a rule`.
     pub fn open(file: &'a str, node: &'a Node, what: &str) -> Result<Self, Problem> {
-        match &node.value {
-            Value::Map(entries) => {
-                Ok(Self { file, at: node.at, entries, asked: Vec::new(), refused: Vec::new(), problems: Vec::new(), secrets: Vec::new() })
-            }
-            Value::Null => Ok(Self {
-                file,
-                at: node.at,
-                entries: &[],
-                asked: Vec::new(),
-                refused: Vec::new(),
-                problems: Vec::new(),
-                secrets: Vec::new(),
-            }),
-            other => Err(Problem::error(file, node.at, format!("{what} must be a map, this is {}", other.kind()))),
-        }
+        let entries: &[(Key, Node)] = match &node.value {
+            Value::Map(entries) => entries,
+            Value::Null => &[],
+            other => return Err(Problem::error(file, node.at, format!("{what} must be a map, this is {}", other.kind()))),
+        };
+        let (asked, refused, problems, secrets, elsewhere) = Default::default();
+        Ok(Self { file, at: node.at, entries, asked, refused, problems, secrets, elsewhere })
     }
 
     /// The file that it stands in, as the person named it.

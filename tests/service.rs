@@ -6,8 +6,11 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use pgsteward::app::status;
 use pgsteward::clock::Clock;
@@ -220,6 +223,92 @@ async fn a_reload_keeps_the_old_config_when_the_new_one_is_broken_and_takes_a_go
     for target in ["a", "b"] {
         place.store().acquire_lease(target, "next", Clock::System.now(), 60).unwrap();
     }
+}
+
+/// A receiver that answers every request with that status and says the request back. What it was asked is kept.
+fn parrot(status: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, asked) = (listener.local_addr().unwrap().to_string(), Arc::new(Mutex::new(Vec::new())));
+    let kept = asked.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut buffer = vec![0; 65_536];
+            let read = stream.read(&mut buffer).unwrap_or(0);
+            let head = String::from_utf8_lossy(&buffer[..read]).replace("\r\n", " ");
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{head}", head.len());
+            kept.lock().unwrap().push(head);
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    (address, asked)
+}
+
+/// Every file of the state folder, bytes that are no text as they are shown.
+fn kept(place: &Place) -> String {
+    let files = fs::read_dir(place.path("state")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    files.map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect()
+}
+
+#[tokio::test]
+async fn what_an_address_says_behind_its_host_shows_nowhere() {
+    let place = Place::new();
+    let (address, asked) = parrot("500 Oops");
+    let hook = format!("http://{address}/hooks/tok3n-in-path?key=tok3n-in-query");
+    let more = format!(
+        "  hook: {{kind: webhook, url: \"{hook}\"}}\n  members: {{kind: alertmanager, urls: [\"{hook}\"]}}\nroutes: {{channel: [hook, members]}}\nheartbeat: {{channel: hook, every: 1h}}\n"
+    );
+    place.config(&[("a", &dsn().await)], "60s", &more);
+    let (_, log) = place.once();
+    assert!(asked.lock().unwrap().iter().any(|head| head.contains("/hooks/tok3n-in-path?key=tok3n-in-query")), "{log}");
+    let mut said = format!("{log}{}", kept(&place));
+    assert!(place.status().channels["hook"].error.contains("500"), "{:?}", place.status());
+    for args in [
+        &["notify", "list"][..],
+        &["notify", "dead"],
+        &["notify", "test", "--channel", "hook"],
+        &["notify", "test", "--channel", "members"],
+        &["alerts", "list"],
+        &["explain", "durability_off"],
+        &["config", "check", "pgsteward.yaml"],
+    ] {
+        let mut args = args.to_vec();
+        if args[0] != "config" {
+            args.extend(["--config", "pgsteward.yaml"]);
+        }
+        let output = place.steward(&args).output().unwrap();
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert!(!texts.is_empty() && !texts.contains("Usage:"), "{args:?}: {texts}");
+        said += &texts;
+    }
+    // A line of the config that is shown for another reason.
+    let config = fs::read_to_string(place.path("pgsteward.yaml")).unwrap();
+    fs::write(place.path("pgsteward.yaml"), config.replace("kind: webhook", "kind: webhook, sercet: x")).unwrap();
+    let output = place.steward(&["config", "check", "pgsteward.yaml"]).output().unwrap();
+    said += &String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("unknown key `sercet`") && said.contains(&format!("`{address}` answers 500")), "{said}");
+    let at = said.find("tok3n");
+    assert_eq!(at.map(|at| said.chars().skip(at.saturating_sub(300)).take(600).collect::<String>()), None);
+}
+
+#[tokio::test]
+async fn a_secret_that_alone_was_changed_counts_after_a_reload() {
+    let place = Place::new();
+    let (address, asked) = parrot("200 OK");
+    let more = |token: &str| {
+        format!("  hook: {{kind: webhook, url: \"http://{address}/\", token: {token}}}\nroutes: {{channel: hook}}\nalerts: {{dedup: 1s}}\n")
+    };
+    let dsn = dsn().await;
+    let comes = |token: &str| {
+        let header = format!("authorization: bearer {token}");
+        wait_for(&header, || asked.lock().unwrap().iter().any(|head| head.to_lowercase().contains(&header)).then_some(()));
+    };
+    place.config(&[("a", &dsn)], "1s", &more("first-token"));
+    let service = place.service();
+    comes("first-token");
+    place.config(&[("a", &dsn)], "1s", &more("second-token"));
+    service.signal("HUP");
+    comes("second-token");
+    assert_eq!(service.stop(), 0);
 }
 
 /// With 15 minutes between ticks nobody wants to wait for the next one.

@@ -40,7 +40,7 @@ use suppress::{Scene, Sources, open_windows};
 pub use ask::is_matched;
 pub use fingerprint::fingerprint;
 pub use health::{RULE_UNEVALUABLE, meta as rule_unevaluable};
-pub use own::{CHANNEL_UNHEALTHY, HEARTBEAT_OVERDUE, OWN_TARGET, TARGET_UNUSABLE, Untaken, outcomes as own_outcomes};
+pub use own::{CHANNEL_UNHEALTHY, HEARTBEAT_OVERDUE, OWN_TARGET, TARGET_UNUSABLE, Untaken, outcomes as own_outcomes, rules as own_rules};
 pub use patience::{Patience, counted_s, patience};
 pub use route::{Taken, routes_of};
 pub use withdraw::withdrawn;

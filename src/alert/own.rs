@@ -49,6 +49,12 @@ pub fn outcomes(
     vec![outcome(channel_meta(), unhealthy), outcome(target_meta(), unusable), outcome(heartbeat_meta(), overdue)]
 }
 
+/// Every rule that is not in a file.
+#[must_use]
+pub fn rules() -> [RuleMeta; 3] {
+    [channel_meta(), target_meta(), super::rule_unevaluable()]
+}
+
 fn outcome(meta: RuleMeta, findings: Vec<Finding>) -> RuleOutcome {
     RuleOutcome { meta: Arc::new(meta), outcome: Outcome::Ok(Evaluation { findings, ..Evaluation::default() }) }
 }

@@ -1,14 +1,15 @@
-//! What a silence would keep back: the alerts that it matches now, and those that it would have matched in the last days.
-//! Pure but for the reading.
+//! What somebody asks for who begins a silence: from when to when it is, and what it would keep back: the alerts that it
+//! matches now, and those that it would have matched in the last days. Pure but for the reading.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use pgsteward_helpers::span;
 use serde::Serialize;
 
 use crate::alert::is_matched;
-use crate::model::{Alert, Labels, Matchers, Severity, Target};
+use crate::model::{Alert, Labels, Matchers, Severity, Silence, Target};
 use crate::store::{SeenAlert, Store, StoreError};
 
 /// Days that a preview looks back.
@@ -36,6 +37,33 @@ pub struct Taken {
     pub subject: Labels,
     /// When it last was so.
     pub at: DateTime<Utc>,
+}
+
+/// From when to when: until a time, or for so many seconds; from now, if nobody says.
+///
+/// # Errors
+/// When it would be over before it begins, or last too long.
+pub fn times(
+    from: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    lasts_s: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), String> {
+    let starts_at = from.unwrap_or(now);
+    let after = |s: u64| i64::try_from(s).ok().and_then(TimeDelta::try_seconds).and_then(|span| starts_at.checked_add_signed(span));
+    let ends_at = until.or_else(|| lasts_s.and_then(after)).ok_or("that is too long")?;
+    if ends_at <= starts_at || ends_at <= now {
+        return Err(format!("it would be over before it begins: from {} until {}", starts_at.format("%F %TZ"), ends_at.format("%F %TZ")));
+    }
+    let lasts_s = (ends_at - starts_at).num_seconds();
+    if lasts_s > Silence::LONGEST_S {
+        let longest = span(Silence::LONGEST_S as f64);
+        return Err(format!(
+            "a silence lasts at most {longest}, this would last {}; what must be quiet for longer belongs into the config",
+            span(lasts_s as f64)
+        ));
+    }
+    Ok((starts_at, ends_at))
 }
 
 /// What matchers take now and took in the last days.

@@ -5,6 +5,7 @@
 //! of one. How old `written_at` is tells whether anybody still runs.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -110,7 +111,13 @@ pub fn write(house: &House, overlap: Option<Overlap>) -> Result<(), StatusError>
 pub fn put(path: &Path, status: &Status) -> std::io::Result<()> {
     let beside = path.with_extension(format!("json.{}", std::process::id()));
     let text = serde_json::to_vec_pretty(status)?;
-    let put = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // A watch may read it by its group; what receivers said is nobody else's business.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+    let written = options.open(&beside).and_then(|mut file| file.write_all(&text));
+    let put = written.and_then(|()| std::fs::rename(&beside, path));
     if put.is_err() {
         // Where it could not be made there is nothing to take away.
         drop(std::fs::remove_file(&beside));
@@ -143,6 +150,11 @@ mod tests {
         for status in [first, status(None)] {
             put(&path, &status).unwrap();
             assert_eq!(read(&path), Some(status));
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o027, 0, "its owner and their group only");
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

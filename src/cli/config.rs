@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use super::shared::{counted, installed_plugins, load_rules, show_problems};
 use super::table;
 use super::term::{self, GOOD, styled};
+use crate::alert;
 use crate::app::report::exit;
 use crate::clock::Clock;
 use crate::collect::{Endpoint, EndpointDefaults, Surroundings};
@@ -54,7 +55,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 let rules = load_rules(&config.rules.files, installed_plugins(Some(config), &env)?);
                 problems.extend(check_overrides(&rules.set, &config.rules.overrides, &file.display().to_string()));
                 problems.extend(rules.problems.iter().filter(|p| p.is_error()).cloned());
-                let metas: Vec<&RuleMeta> = rules.set.iter().map(|r| r.meta()).collect();
+                let own = alert::own_rules();
+                let metas: Vec<&RuleMeta> = rules.set.iter().map(|r| r.meta()).chain(&own).collect();
                 let name = file.display().to_string();
                 let around = Around {
                     rules: &metas,
@@ -62,6 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                     now: Clock::System.now(),
                     local: config::machine_zone(&env),
                     file: &name,
+                    env: &env,
                 };
                 problems.extend(config::check_notes(config, &around));
                 windows = config::occurrences(config, &around);

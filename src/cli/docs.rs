@@ -151,7 +151,7 @@ fn templates(text: &mut String) {
     text.push_str("\n## Templates\n\nChannels that people read word a notice as you like: `templates: {title: .., body: ..}`, each a text or `{file: ..}`, in the language of Jinja. ");
     text.push_str("`title` is one line of plain text, `body` is in the receiver's own markup. Where a message tells of several notices, each is made by itself. ");
     text.push_str("What a template writes out is always escaped for the receiver, so that no name from a database is obeyed. ");
-    text.push_str("`config check` tries every template; one that fails later is told in the usual words, with the reason.\n\n| name | what it is |\n|---|---|\n");
+    text.push_str("A name that does not exist is refused; a label that a notice has not is written as nothing (`{{ labels.team|default('nobody') }}` says another word). `config check` tries every template; one that fails later is told in the usual words, with the reason.\n\n| name | what it is |\n|---|---|\n");
     for (name, doc) in Card::FIELDS {
         line(text, &format!("| `{name}` | {doc} |"));
     }

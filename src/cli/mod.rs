@@ -20,7 +20,7 @@ mod progress;
 mod replay;
 mod rules;
 mod run;
-mod shared;
+pub mod shared;
 mod silence;
 mod table;
 pub mod term;

@@ -44,6 +44,9 @@ pub(super) fn read(
 
 fn channel(desk: &mut Desk, file: &SourceFile, node: &Node, name: &str) -> Option<ChannelConfig> {
     let mut fields = desk.open(file, node, "a channel")?;
+    if let Value::Map(entries) = &node.value {
+        entries.iter().for_each(|(key, value)| desk.place(format!("channels.{name}.{}", key.text), file, value.at));
+    }
     let written = fields.required("kind");
     let word = fields.text("kind");
     let Some(kind) = word.as_deref().and_then(kind) else {
@@ -56,7 +59,6 @@ fn channel(desk: &mut Desk, file: &SourceFile, node: &Node, name: &str) -> Optio
         return None;
     };
     let fallback = fields.node("fallback").and_then(|node| {
-        desk.place(format!("channels.{name}.fallback"), file, node.at);
         let fallback = text_of(node);
         if fallback.is_none() {
             desk.error(file, node, format!("`fallback` must be the name of a channel, this is {}", node.value.kind()));

@@ -52,6 +52,21 @@ pub struct Config {
     pub actions_mode: ActionsMode,
     /// Where things stand in the files, for whoever finds fault with them later.
     pub places: Places,
+    /// Secrets of channels that are kept elsewhere, and where it says so.
+    pub elsewhere: Vec<(Place, Secret)>,
+    /// What matchers and groupings ask for; whether any alert has it only the rules know.
+    pub asked: Vec<Asked>,
+}
+
+/// A label that alerts are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Where.
+    pub place: Place,
+    /// Its name.
+    pub label: String,
+    /// The values that are asked for, where they are written out.
+    pub values: Vec<String>,
 }
 
 /// A server under watch and how to reach it.
@@ -80,7 +95,7 @@ pub struct TargetConfig {
 }
 
 /// A channel: what its kind wants to know, and what every channel may say.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct ChannelConfig {
     /// What its kind wants to know.
     pub settings: ChannelSettings,

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 
 use pgsteward_helpers::{Dimension, parse_quantity, span};
 
-use super::checked::{Place, Places};
+use super::checked::{Asked, Place, Places};
 use super::source::SourceFile;
 use crate::env::Env;
 use crate::model::Catalog;
 use crate::problem::{Mark, Problem};
+use crate::secret::Secret;
 use crate::text::safe;
 use crate::yaml::{Fields, Node, Value, text_of};
 
@@ -20,11 +21,16 @@ pub(super) struct Desk {
     pub places: Places,
     /// Where plain secrets begin.
     pub secrets: Vec<Place>,
+    /// Secrets of channels that are kept elsewhere.
+    pub elsewhere: Vec<(Place, Secret)>,
+    /// What matchers and groupings ask for.
+    pub asked: Vec<Asked>,
 }
 
 impl Desk {
     pub fn new(env: &Env) -> Self {
-        Self { env: env.clone(), problems: Vec::new(), places: Places::default(), secrets: Vec::new() }
+        let (problems, places, secrets, elsewhere, asked) = Default::default();
+        Self { env: env.clone(), problems, places, secrets, elsewhere, asked }
     }
 
     pub fn push(&mut self, problem: Problem) {
@@ -53,6 +59,12 @@ impl Desk {
         self.secrets.push(Place { file: file.name.clone(), at: node.at });
     }
 
+    /// Notes that alerts are asked for a label, and for which values of it where they are known.
+    pub fn asks(&mut self, file: &SourceFile, at: Mark, label: &str, values: &[String]) {
+        let place = Place { file: file.name.clone(), at };
+        self.asked.push(Asked { place, label: label.into(), values: values.to_vec() });
+    }
+
     /// Opens a map, or notes that it is none.
     pub fn open<'a>(&mut self, file: &'a SourceFile, node: &'a Node, what: &str) -> Option<Fields<'a>> {
         Fields::open(&file.name, node, what).map_err(|problem| self.push(problem)).ok()
@@ -63,6 +75,9 @@ impl Desk {
         let file = fields.file().to_string();
         let secrets = std::mem::take(&mut fields.secrets);
         self.secrets.extend(secrets.into_iter().map(|at| Place { file: file.clone(), at }));
+        let elsewhere = std::mem::take(&mut fields.elsewhere);
+        let kept = |node: &Node| Some((Place { file: file.clone(), at: node.at }, Secret::elsewhere(&file, node)?));
+        self.elsewhere.extend(elsewhere.into_iter().filter_map(kept));
         let problems = fields.finish();
         let clean = problems.is_empty();
         self.problems.extend(problems);

@@ -23,8 +23,15 @@ mod tests {
         assert_eq!(example.history, History::default());
         assert_eq!((example.dedup_s, example.unknown_after_s), (Some(DEDUP_S), 600));
         assert_eq!(
-            (&example.rules, &example.channels, &example.route, example.dedup_s, example.unknown_after_s, example.actions_mode),
-            (&least.rules, &least.channels, &least.route, least.dedup_s, least.unknown_after_s, least.actions_mode)
+            (
+                &example.rules,
+                format!("{:?}", example.channels),
+                &example.route,
+                example.dedup_s,
+                example.unknown_after_s,
+                example.actions_mode
+            ),
+            (&least.rules, format!("{:?}", least.channels), &least.route, least.dedup_s, least.unknown_after_s, least.actions_mode)
         );
         assert_eq!(example.schedule.spread, least.schedule.spread);
     }

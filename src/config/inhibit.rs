@@ -17,6 +17,9 @@ fn one(desk: &mut Desk, file: &SourceFile, node: &Node, targets: &[TargetConfig]
     let source = fields.required("source").map(|node| matchers::read(desk, file, "source", node, targets)).unwrap_or_default();
     let target = fields.required("target").map(|node| matchers::read(desk, file, "target", node, targets)).unwrap_or_default();
     let written = fields.texts("equal");
+    for (node, name) in fields.list("equal").unwrap_or_default().iter().zip(written.iter().flatten()) {
+        desk.asks(file, node.at, name, &[]);
+    }
     let name = fields.text("name").unwrap_or_else(|| source.to_string());
     if !desk.finish(fields) {
         return None;

@@ -204,6 +204,8 @@ fn config(desk: &mut Desk, files: &[SourceFile]) -> Config {
         history: main.read(desk, "history", history::read).unwrap_or_default(),
         actions_mode: main.read(desk, "actions", actions::read).unwrap_or_default(),
         places: std::mem::take(&mut desk.places),
+        elsewhere: std::mem::take(&mut desk.elsewhere),
+        asked: std::mem::take(&mut desk.asked),
         targets,
         schedule,
         channels,

@@ -68,11 +68,14 @@ fn is_way(value: &str) -> bool {
     inner.is_some_and(|inner| ["file:", "env:", "command:"].iter().any(|way| inner.starts_with(way)))
 }
 
-/// Where the password of a URL begins.
+/// Where the password of a URL begins, or what a web address says behind its host: webhooks have theirs there.
 fn by_url(line: &str) -> Option<usize> {
     let authority = line.find("://")? + 3;
-    let at = line.rfind('@').filter(|at| *at > authority)?;
-    line.get(authority..at)?.find(':').map(|colon| authority + colon + 1)
+    let login = line.rfind('@').filter(|at| *at > authority);
+    let password = login.and_then(|at| line.get(authority..at)?.find(':').map(|colon| authority + colon + 1));
+    let is_web = line.get(..authority).is_some_and(|before| before.ends_with("http://") || before.ends_with("https://"));
+    let behind = line.get(authority..).filter(|_| is_web).and_then(|rest| rest.find(['/', '?']).map(|slash| authority + slash + 1));
+    password.into_iter().chain(behind).min()
 }
 
 #[cfg(test)]
@@ -81,8 +84,11 @@ mod tests {
 
     #[test]
     fn what_tells_itself_is_blotted_out_without_a_parser() {
-        let text = "password: @hunter2\ndsn: host=a password='x y' b\ndsn: postgres://u:hunter2@h/db\npassword: {file: /f}\nname: é\n";
-        assert_eq!(mask(text, &[]), "password: ***\ndsn: host=a password=***\ndsn: postgres://u:***\npassword: {file: /f}\nname: é\n");
+        let text = "password: @hunter2\ndsn: host=a password='x y' b\ndsn: postgres://u:hunter2@h/db\npassword: {file: /f}\nurl: https://h/T0/hunter2\nname: é\n";
+        assert_eq!(
+            mask(text, &[]),
+            "password: ***\ndsn: host=a password=***\ndsn: postgres://u:***\npassword: {file: /f}\nurl: https://h/***\nname: é\n"
+        );
     }
 
     #[test]

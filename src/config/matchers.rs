@@ -34,6 +34,7 @@ pub(super) fn read(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node, t
             check(desk, file, node, &key.text, &text, targets);
             values.push(text);
         }
+        desk.asks(file, key.at, &key.text, &values);
         matchers.0.push(Matcher::is(key.text.clone(), values));
     }
     matchers
@@ -54,6 +55,10 @@ fn written(desk: &mut Desk, file: &SourceFile, key: &str, node: &Node, targets: 
             return Vec::new();
         }
     };
+    for matcher in &found {
+        let values = if matches!(matcher.op(), Op::Is | Op::IsNot) { matcher.values() } else { &[] };
+        desk.asks(file, node.at, matcher.name(), values);
+    }
     for matcher in found.iter().filter(|matcher| matches!(matcher.op(), Op::Is | Op::IsNot)) {
         matcher.values().iter().filter(|value| !value.is_empty()).for_each(|value| check(desk, file, node, matcher.name(), value, targets));
     }

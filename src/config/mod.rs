@@ -7,6 +7,7 @@
 
 mod actions;
 mod alerts;
+mod asked;
 mod budget;
 mod channels;
 mod checked;
@@ -37,7 +38,7 @@ mod windows;
 
 pub use alerts::DEDUP_S;
 pub use checked::{
-    ActionsMode, Budget, ChannelConfig, Config, Databases, Heartbeat, History, Place, Places, RulesConfig, SSLMODES, Schedule,
+    ActionsMode, Asked, Budget, ChannelConfig, Config, Databases, Heartbeat, History, Place, Places, RulesConfig, SSLMODES, Schedule,
     StatementText, TargetConfig,
 };
 pub use example::EXAMPLE;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
+use super::asked;
 use super::checked::{Config, Schedule};
 use super::desk::choose;
 use crate::env::Env;
@@ -28,6 +29,8 @@ pub struct Around<'a> {
     pub local: Tz,
     /// The main file as the person named it.
     pub file: &'a str,
+    /// The environment of whoever reads it.
+    pub env: &'a Env,
 }
 
 /// Everything worth saying; errors among it are no reason to refuse the config, since the rest works.
@@ -36,7 +39,9 @@ pub fn check_notes(config: &Config, around: &Around<'_>) -> Vec<Problem> {
     let mut notes = frame(config, around);
     notes.extend(cadences(config, around));
     notes.extend(channels(config, around));
+    notes.extend(doubts(config, around));
     notes.extend(unused(config, around));
+    notes.extend(asked::notes(config, around));
     notes.extend(silences(config, around));
     notes.extend(windows(config, around));
     notes
@@ -77,6 +82,21 @@ fn channels(config: &Config, around: &Around<'_>) -> Vec<Problem> {
             Problem::error(&rule.source, None, message).hint(choose(config.channels.keys().map(String::as_str), channel))
         })
         .collect()
+}
+
+/// What of channels would not work here; the service may run elsewhere, or as somebody else.
+fn doubts(config: &Config, around: &Around<'_>) -> Vec<Problem> {
+    let secrets = config.elsewhere.iter().filter_map(|(place, secret)| {
+        let (message, hint) = secret.doubt(around.env)?;
+        Some(place.warning(message).hint(hint))
+    });
+    let settings = config.channels.iter().flat_map(|(name, channel)| {
+        channel.settings.doubts(around.env).into_iter().filter_map(move |doubt| {
+            let place = config.places.get(&format!("channels.{name}.{}", doubt.key))?;
+            Some(place.warning(doubt.message).hint(doubt.hint))
+        })
+    });
+    secrets.chain(settings).collect()
 }
 
 /// A channel that nothing leads to is most often a typing error in a route.
@@ -153,7 +173,7 @@ pub fn machine_zone(env: &Env) -> Tz {
 mod tests {
     use super::*;
     use crate::config::{Source, check};
-    use crate::model::{FrameDef, Labels, Tier};
+    use crate::model::{ColumnDef, ColumnKind, FrameDef, Labels, Sensitivity, Tier, Unit};
 
     fn rule(channels: &[&str]) -> RuleMeta {
         RuleMeta {
@@ -187,10 +207,25 @@ mod tests {
         let loaded = check(Source::of_text("c.yaml", text), &Env::of([]));
         let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems));
         let mut frames = Catalog::default();
-        frames.add(FrameDef { name: "tables".into(), doc: "tables".into(), key: vec![], columns: vec![], reset_column: None }).unwrap();
+        frames
+            .add(FrameDef {
+                name: "tables".into(),
+                doc: "tables".into(),
+                key: vec![],
+                columns: vec![ColumnDef {
+                    name: "table".into(),
+                    kind: ColumnKind::Label,
+                    unit: Unit::default(),
+                    sensitivity: Sensitivity::default(),
+                    doc: "its name".into(),
+                }],
+                reset_column: None,
+            })
+            .unwrap();
         let rules = [&rule(&["shop-slak"])];
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
-        let around = Around { rules: &rules, frames: &frames, now, local: Tz::Europe__Paris, file: "c.yaml" };
+        let env = Env::of([("PATH", "/nowhere"), ("KEY", "0123456789abcdef0123456789abcdef")]);
+        let around = Around { rules: &rules, frames: &frames, now, local: Tz::Europe__Paris, file: "c.yaml", env: &env };
         look(&config, &around)
     }
 
@@ -203,6 +238,56 @@ mod tests {
             [
                 "c.yaml:2:34: error: there is no frame `tabels`; did you mean `tables`?",
                 "orders.yaml: error: rule `orders_stuck` names the channel `shop-slak`, which is not there; did you mean `shop-slack`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_channel_that_would_not_work_here_is_doubted_at_its_place() {
+        let text = "targets: [{name: a, dsn: host=a}]\nschedule: {every: 60s}\nroutes: {channel: [a, b, c, d, e]}\nchannels:
+  a: {kind: slack, token: {env: TOKEN}, channel: C1}
+  b: {kind: webhook, url: https://h/, secret: {file: /nowhere/hook}}
+  c: {kind: exec, command: [tell, hunter2]}
+  d: {kind: log, file: /nowhere/a.jsonl}
+  e: {kind: pagerduty, routing_key: {env: KEY}}
+";
+        let doubts = |text: &str| notes(text).into_iter().filter(|note| note.starts_with("c.yaml")).collect::<Vec<_>>();
+        assert_eq!(
+            doubts(text),
+            [
+                "c.yaml:5:27: warning: the environment variable `TOKEN` is not set here; set it where the service starts",
+                "c.yaml:6:47: warning: there is no file `/nowhere/hook`; make it, or see that the service can read it",
+                "c.yaml:7:28: warning: there is no program `tell` here; install it, or write its whole path",
+                "c.yaml:8:24: warning: there is no folder `/nowhere` here; mkdir -p /nowhere",
+            ]
+        );
+        let short = text.replace("{env: KEY}", "R0UT1NGKEY");
+        assert_eq!(
+            doubts(&short)[4],
+            "c.yaml:9:37: warning: `routing_key` must be the 32 letters and digits of an Events API v2 integration; copy it from the service's page `Integrations`"
+        );
+    }
+
+    #[test]
+    fn what_no_alert_has_is_asked_for_in_vain() {
+        let text = "targets: [{name: a, dsn: host=a, labels: {team: shop}}]\nschedule: {every: 60s}\nroutes:
+  channel: a
+  group_by: [target, tabel]
+  routes:
+  - {match: {taem: shop}, channel: a}
+  - {match: [table=~\"x.*\", rule=orders_stuk, hue=\"\"], channel: a}
+inhibit:
+- {source: {rule: [orders_stuck]}, target: {severity: warning}, equal: [sever]}
+channels: {a: {kind: console}}
+";
+        let asked: Vec<String> = notes(text).into_iter().filter(|note| note.starts_with("c.yaml")).collect();
+        assert_eq!(
+            asked,
+            [
+                "c.yaml:5:22: warning: no rule, target or metric gives an alert the label `tabel`; did you mean `table`?",
+                "c.yaml:7:14: warning: no rule, target or metric gives an alert the label `taem`; did you mean `team`?",
+                "c.yaml:8:28: warning: there is no rule `orders_stuk`; did you mean `orders_stuck`?",
+                "c.yaml:10:73: warning: no rule, target or metric gives an alert the label `sever`; give it to a target or a rule with `labels`",
             ]
         );
     }
@@ -225,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_and_what_is_over_is_said() {
-        let text = "targets: [{name: a, dsn: host=a}]\nschedule: {every: 60s}\nroutes: {channel: a, routes: [{match: {team: x}, channel: a}, {match: [team=x, severity>=warning]}]}\nchannels:\n  a: {kind: console, fallback: b}\n  b: {kind: console}\n  c: {kind: console}\nsilences:\n- {name: old, match: [team=x], from: 2026-11-01, to: 2026-11-02 12:00, zone: UTC, author: kim, reason: move}\nwindows:\n- {name: gone, from: 2026-11-01, to: 2026-11-02 12:00, zone: UTC}\n";
+        let text = "targets: [{name: a, dsn: host=a, labels: {team: x}}]\nschedule: {every: 60s}\nroutes: {channel: a, routes: [{match: {team: x}, channel: a}, {match: [team=x, severity>=warning]}]}\nchannels:\n  a: {kind: console, fallback: b}\n  b: {kind: console}\n  c: {kind: console}\nsilences:\n- {name: old, match: [team=x], from: 2026-11-01, to: 2026-11-02 12:00, zone: UTC, author: kim, reason: move}\nwindows:\n- {name: gone, from: 2026-11-01, to: 2026-11-02 12:00, zone: UTC}\n";
         let notes: Vec<String> = notes(text).into_iter().filter(|note| note.starts_with("c.yaml")).collect();
         assert_eq!(
             notes,

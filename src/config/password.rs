@@ -4,7 +4,7 @@
 use super::desk::Desk;
 use super::source::SourceFile;
 use crate::problem::Problem;
-use crate::secret::{Secret, Way, others_may_read};
+use crate::secret::{Secret, Way};
 use crate::yaml::{Key, Node, Value, text_of};
 
 const WAYS: &str = "say where it is: {file: /path}, {env: NAME} or {command: [program, argument]}";
@@ -54,27 +54,14 @@ fn way(desk: &mut Desk, file: &SourceFile, node: &Node, entries: &[(Key, Node)])
         desk.error_hint(file, node, "`password` is not one way to a secret", format!("{WAYS}; quote a password that begins with {{"));
         return None;
     };
-    doubt(desk, file, node, way);
-    Some(Secret(way.clone()))
+    let secret = Secret(way.clone());
+    if let Some((message, hint)) = secret.doubt(&desk.env) {
+        desk.warn(file, node, message, hint);
+    }
+    Some(secret)
 }
 
 fn command(node: &Node) -> Option<Way> {
     let words: Option<Vec<String>> = super::desk::entries(node).iter().map(text_of).collect();
     words.filter(|words| words.first().is_some_and(|program| !program.is_empty())).map(Way::Command)
-}
-
-/// Says what may go wrong when the secret is needed. Warnings only: the service may run as somebody else.
-fn doubt(desk: &mut Desk, file: &SourceFile, node: &Node, way: &Way) {
-    match way {
-        Way::Env(name) if desk.env.get(name).is_none() => {
-            desk.warn(file, node, format!("the environment variable `{name}` is not set here"), "set it where the service starts");
-        }
-        Way::File(path) if !path.is_file() => {
-            desk.warn(file, node, format!("there is no file `{}`", path.display()), "make it, or see that the service can read it");
-        }
-        Way::File(path) if others_may_read(path) => {
-            desk.warn(file, node, format!("others may read the secret file `{}`", path.display()), format!("chmod 600 {}", path.display()));
-        }
-        _ => {}
-    }
 }

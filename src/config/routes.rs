@@ -77,6 +77,9 @@ fn inner(desk: &mut Desk, file: &SourceFile, fields: &mut Fields<'_>, known: &Kn
     let channels = named(desk, file, fields.list("channel").unwrap_or_default(), known.channels);
     let repeat_s = fields.node("repeat").and_then(|node| desk.seconds(file, "repeat", node, 60..=366 * 86_400));
     let group_by = fields.texts("group_by");
+    for (node, name) in fields.list("group_by").unwrap_or_default().iter().zip(group_by.iter().flatten()) {
+        desk.asks(file, node.at, name, &[]);
+    }
     let here = Above { depth: above.depth + 1, grouped: above.grouped || group_by.is_some() };
     let wait_s = timer(desk, file, fields, "wait", here.grouped);
     let interval_s = timer(desk, file, fields, "interval", here.grouped);

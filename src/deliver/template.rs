@@ -3,14 +3,15 @@
 //!
 //! What a template writes out of a field is escaped for the receiver, always: `safe`, `autoescape false` and captured
 //! blocks change nothing. Work and output are bounded, no other file can be read, and a name that does not exist is an
-//! error. All of it shows at config time, since every template is tried on samples there; one that fails later costs
+//! error, but for what stands in `labels` and `about`: not every notice has the same, and what one has not is written as
+//! nothing. All of it shows at config time, since every template is tried on samples there; one that fails later costs
 //! nobody the notice (`story`).
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Object, Serde, Value, merge_maps};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, UndefinedBehavior};
 use serde::Serialize;
 
@@ -120,7 +121,7 @@ impl Template {
     }
 
     fn new(name: &'static str, source: String, escape: Escape) -> Result<Self, TemplateError> {
-        let mut machine = machine(escape);
+        let mut machine = machine(escape, UndefinedBehavior::Lenient);
         machine.add_template_owned(name, source.clone()).map_err(|error| explain(name, &error))?;
         Ok(Self { name, source, machine: Arc::new(machine) })
     }
@@ -136,11 +137,29 @@ impl Template {
             let line = self.source.lines().position(|line| line.contains(name.as_str())).map_or(1, |at| at + 1);
             return Err(TemplateError { name: self.name, line, detail: format!("there is no name `{name}`") });
         }
-        samples().iter().try_for_each(|notice| self.render(&Card::of(notice)).map(drop))
+        let samples = samples().map(|notice| Value::from(Serde(Card::of(&notice))));
+        samples.iter().try_for_each(|card| self.check_names(card))?;
+        samples.into_iter().try_for_each(|card| self.make(card).map(drop))
+    }
+
+    /// Whether what it looks for in `facts`, `links` and the like is there; labels may have any name.
+    fn check_names(&self, card: &Value) -> Result<(), TemplateError> {
+        let mut strict = machine(Escape::Plain, UndefinedBehavior::SemiStrict);
+        strict.add_template(self.name, &self.source).map_err(|error| explain(self.name, &error))?;
+        let labels = ["labels", "about"].map(|name| (name, Value::from_object(AnyLabel)));
+        let card = merge_maps([card.clone(), Value::from_pairs(labels)]);
+        match strict.get_template(self.name).and_then(|template| template.render(card)) {
+            Err(error) if is_unknown_name(&error) => Err(explain(self.name, &error)),
+            _ => Ok(()),
+        }
     }
 
     fn render(&self, card: &Card) -> Result<String, TemplateError> {
-        let made = self.machine.get_template(self.name).and_then(|template| template.render(Serde(card)));
+        self.make(Value::from(Serde(card)))
+    }
+
+    fn make(&self, card: Value) -> Result<String, TemplateError> {
+        let made = self.machine.get_template(self.name).and_then(|template| template.render(card));
         let text = made.map_err(|error| explain(self.name, &error))?;
         if text.len() > MOST {
             let detail = format!("it makes more than {} kB", MOST / 1024);
@@ -169,10 +188,10 @@ fn source(config: &str, node: &Node) -> Result<String, String> {
 }
 
 /// What runs a template. Its own escapes are switched off: `written` escapes whatever comes.
-fn machine(escape: Escape) -> Environment<'static> {
+fn machine(escape: Escape, undefined: UndefinedBehavior) -> Environment<'static> {
     let mut machine = Environment::new();
     machine.set_fuel(Some(FUEL));
-    machine.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    machine.set_undefined_behavior(undefined);
     machine.set_auto_escape_callback(|_| AutoEscape::Custom("receiver".into()));
     machine.set_formatter(move |out, _, value| written(escape, out, value));
     for name in ["safe", "escape", "e"] {
@@ -189,7 +208,7 @@ fn machine(escape: Escape) -> Environment<'static> {
 
 fn written(escape: Escape, out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
     if value.is_undefined() {
-        return Err(ErrorKind::UndefinedError.into());
+        return Ok(());
     }
     let text = if value.is_none() { "unknown".into() } else { value.to_string() };
     // Safe is only what this function has written before, into a captured block.
@@ -213,11 +232,25 @@ fn shown(value: &Value, unit: Unit) -> Result<String, Error> {
 
 fn explain(name: &'static str, error: &Error) -> TemplateError {
     let detail = match error.kind() {
-        ErrorKind::UndefinedError => "a name in it is not there for every notice: write `name|default(\"\")`".into(),
+        ErrorKind::UndefinedError => error.detail().unwrap_or("a name in it is undefined").into(),
         ErrorKind::OutOfFuel => "it does too much".into(),
         kind => error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),
     };
     TemplateError { name, line: error.line().unwrap_or(1), detail: safe(&super::render::cut(&detail, 200)) }
+}
+
+/// Labels of a notice that has them all, whatever they are called.
+#[derive(Debug)]
+struct AnyLabel;
+
+impl Object for AnyLabel {
+    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
+        name.as_str().map(Value::from)
+    }
+}
+
+fn is_unknown_name(error: &Error) -> bool {
+    error.kind() == ErrorKind::UndefinedError
 }
 
 /// Notices that a template must be able to word: one with everything, its end, and one with nothing.
@@ -297,7 +330,9 @@ mod tests {
         let of = |body: &str| taken(&format!("templates: {{body: {}}}", serde_json::json!(body)), Escape::Slack).1;
         let at = |line: usize, detail: &str| vec![format!("c.yaml:1:19: error: the template `body` fails in line {line}: {detail}; ")];
         assert_eq!(of("ok\n{{ sumary }}"), at(2, "there is no name `sumary`"));
-        assert_eq!(of("{{ about.tabel }}"), at(1, "a name in it is not there for every notice: write `name|default(\"\")`"));
+        let facts = "{% for fact in facts %}\n{{ fact.nmae }}{% endfor %}";
+        assert_eq!(of(facts), at(2, "`fact.nmae` is undefined"));
+        assert_eq!(of("{{ see.more }}{{ labels.team }}"), at(1, "`see.more` is undefined"));
         assert_eq!(
             of("\n{{ summary|safe }}"),
             at(2, "invalid operation: values are always escaped for the receiver; leave the filter out")
@@ -307,12 +342,21 @@ mod tests {
         assert_eq!(of("{{ 'x' * 100000 }}"), at(1, "it makes more than 32 kB"));
         assert_eq!(of("{{ 'x' * 100000000 }}"), at(1, "it does too much"));
         assert_eq!(of("{{ 1|unit('yard') }}"), at(1, "invalid operation: there is no unit `yard`"));
-        assert_eq!(of("{% if labels.team %}{{ labels.team }}{% endif %}{{ about.x|default('-') }}"), Vec::<String>::new());
+        for fine in ["{{ labels.team }} {{ about.table|upper }}", "{% if labels.team %}x{% endif %}{{ about.x|default('-') }}"] {
+            assert_eq!(of(fine), Vec::<String>::new());
+        }
         let (_, problems) = taken("templates: {body: [1], titel: x}", Escape::Slack);
         assert_eq!(
             problems,
             ["c.yaml:1:19: error: a template must be text or {file: /path}; ", "c.yaml:1:24: error: unknown key `titel`; "]
         );
+    }
+
+    #[test]
+    fn a_label_that_a_notice_has_not_is_written_as_nothing() {
+        let with = Notice { labels: [("team", "shop")].into_iter().collect(), ..notice("k") };
+        let source = "[{{ labels.team }}] {{ labels.team|default('nobody') }}{% if labels.team == 'shop' %}!{% endif %}";
+        assert_eq!([with, notice("k")].map(|notice| body(source, Escape::Plain, &notice)), ["[shop] shop!", "[] nobody"]);
     }
 
     #[test]

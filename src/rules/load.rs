@@ -13,7 +13,6 @@ use super::rhai::{Engine, Limits, compile_script};
 use super::set::Entry;
 use super::threshold::classic::Classic;
 use super::threshold::flat::{self, FlatRule};
-use super::threshold::policy::ClassicPolicy;
 use super::threshold::rich::compile_rich;
 use super::wasm::{self, Plugin};
 use super::{OWN_PACK, Rule, RuleFile, RuleSet, convert, header};
@@ -30,8 +29,6 @@ pub struct Loaded {
     pub metrics: Vec<Metric>,
     /// The plugins whose rules are in the set: id, version and file.
     pub plugins: Vec<LoadedPlugin>,
-    /// What classic files say of deduplication and windows.
-    pub policy: ClassicPolicy,
     /// Everything that is wrong or worth knowing, in the order of the files.
     pub problems: Vec<Problem>,
 }
@@ -106,7 +103,7 @@ impl Loader {
         }
     }
 
-    /// The rules of a file; its file-wide blocks go into the policy.
+    /// The rules of a file.
     fn items<'a>(&mut self, file: &'a Arc<RuleFile>, root: &'a Node) -> Vec<Item<'a>> {
         let mut fields = match Fields::open(&file.path, root, "a rule file") {
             Ok(fields) => fields,
@@ -119,7 +116,8 @@ impl Loader {
         if let Some(node) = rules.filter(|node| !matches!(node.value, Value::List(_) | Value::Map(_))) {
             fields.error(node, format!("`rules` must be a list, or a map of lists by category; this is {}", node.value.kind()));
         }
-        self.loaded.policy.extend(ClassicPolicy::read(&file.path, &mut fields));
+        // What a classic file says beside its rules is for `config` to read.
+        let _ = (fields.node("aggregation"), fields.node("suppression"));
         self.loaded.problems.extend(fields.finish());
         let items = rules.map(convert::items).unwrap_or_default();
         items.into_iter().map(|(category, node)| Item { file, category, node }).collect()
@@ -352,7 +350,6 @@ mod tests {
         );
         assert_eq!(loaded.metrics.iter().map(|m| m.frame.name.as_str()).collect::<Vec<_>>(), ["orders_queue"]);
         assert!(loaded.set.catalog().frame("orders_queue").is_some());
-        assert_eq!(loaded.policy.dedup_s, Some(3600));
         let hashes = loaded.set.hashes();
         assert!(hashes.values().all(|hash| hash.len() == 64), "{hashes:?}");
     }

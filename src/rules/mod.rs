@@ -30,7 +30,6 @@ pub use overrides::check_overrides;
 pub use rule::Rule;
 pub use set::{OWN_PACK, RuleSet, TickInput, set_by, settings_on};
 pub use shipped::shipped;
-pub use threshold::policy::ClassicPolicy;
 
 /// A file with rules or their tests.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use chrono::{DateTime, TimeDelta, Utc};
-use pgsteward_helpers::span;
+use chrono::{DateTime, Utc};
 
 use super::preview;
 use crate::app::report::exit;
@@ -84,20 +83,7 @@ fn silence_of(args: &Args, author: String, now: DateTime<Utc>) -> anyhow::Result
     if args.reason.trim().is_empty() {
         bail!("a silence needs a reason");
     }
-    let starts_at = args.from.unwrap_or(now);
-    let after = |s: u64| i64::try_from(s).ok().and_then(TimeDelta::try_seconds).and_then(|span| starts_at.checked_add_signed(span));
-    let Some(ends_at) = args.until.or_else(|| args.lasts.and_then(after)) else { bail!("that is too long") };
-    if ends_at <= starts_at || ends_at <= now {
-        bail!("it would be over before it begins: from {} until {}", starts_at.format("%F %TZ"), ends_at.format("%F %TZ"));
-    }
-    let lasts_s = (ends_at - starts_at).num_seconds();
-    if lasts_s > Silence::LONGEST_S {
-        let longest = span(Silence::LONGEST_S as f64);
-        bail!(
-            "a silence lasts at most {longest}, this would last {}; what must be quiet for longer belongs into the config",
-            span(lasts_s as f64)
-        );
-    }
+    let (starts_at, ends_at) = silence::times(args.from, args.until, args.lasts, now).map_err(anyhow::Error::msg)?;
     Ok(Silence {
         id: String::new(),
         matchers,

@@ -33,7 +33,7 @@ const PATH: &str = "api/v2/alerts";
 pub(super) const KIND: ChannelKind = ChannelKind {
     name: "alertmanager",
     doc: "posts alerts to an Alertmanager, or to every member of a cluster of them",
-    example: "kind: alertmanager\nurls: [https://am-1.example, https://am-2.example]   # every member; a path prefix is kept\nends_after: 7d                    # must be longer than the repeat; a crash of all pgstewards leaves alerts open this long\nusername: pgsteward               # or `token`, or nothing\npassword: {env: AM_PASSWORD}\ntimeout: 10s                      # also: proxy, ca, cert, key\n",
+    example: "kind: alertmanager\nurls: [https://am-1.example, https://am-2.example]   # every member; a path prefix is kept; or {env: NAME}, {file: /path}\nends_after: 7d                    # must be longer than the repeat; a crash of all pgstewards leaves alerts open this long\nusername: pgsteward               # or `token`, or nothing\npassword: {env: AM_PASSWORD}\ntimeout: 10s                      # also: proxy, ca, cert, key\n",
     traits: Traits { stateful: true, reach: Reach::Tell, most: 64, digest: false, rate: None, draws: false },
     refused: "put a login that the receiver takes into `token`, or into `username` and `password`",
     settings,
@@ -60,7 +60,7 @@ fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
 fn urls(fields: &mut Fields<'_>) -> Option<Vec<Address>> {
     let node = fields.required("urls")?;
     let list = fields.list("urls")?;
-    let urls: Vec<Address> = list.iter().filter_map(|node| Address::open(fields, "urls", node)).collect();
+    let urls: Vec<Address> = list.iter().filter_map(|node| Address::of(fields, "urls", node)).collect();
     if list.is_empty() {
         fields.error(node, "`urls` must name at least one Alertmanager");
     }

@@ -16,13 +16,14 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::{ChannelKind, ChannelSettings, Means, Settings, Traits};
+use super::{ChannelKind, ChannelSettings, Doubt, Means, Settings, Traits};
 use crate::deliver::card::Card;
 use crate::deliver::{Channel, Message, Receipt, SendError, render};
-use crate::env::Env;
+use crate::env::{Env, NoProgram};
 use crate::model::Reach;
+use crate::problem::Problem;
 use crate::text::safe;
-use crate::yaml::Fields;
+use crate::yaml::{Fields, Value};
 
 pub(super) const KIND: ChannelKind = ChannelKind {
     name: "exec",
@@ -37,6 +38,8 @@ pub(super) const KIND: ChannelKind = ChannelKind {
 const LONGEST_S: u64 = 25;
 /// What of our own environment a program is given.
 const KEPT: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+/// What no program's name holds, but a line for a shell does.
+const SHELL: [char; 12] = [' ', '\t', '\n', '|', '&', ';', '<', '>', '$', '`', '"', '\''];
 /// Characters of a variable.
 const VARIABLE: usize = 1_000;
 /// Bytes of the error output that are kept: the last ones.
@@ -50,31 +53,40 @@ const NOT_ALLOWED: i32 = 77;
 /// Arguments may be secret, so only the program is ever shown.
 #[derive(Clone, Serialize)]
 struct ExecSettings {
-    #[serde(rename = "command", serialize_with = "shown")]
+    #[serde(serialize_with = "shown")]
     command: Vec<String>,
     timeout_s: u64,
 }
 
 fn shown<S: serde::Serializer>(command: &[String], ser: S) -> Result<S::Ok, S::Error> {
-    use sha2::Digest;
-    let mut hash = sha2::Sha256::new();
-    command.iter().for_each(|word| hash.update(format!("{}:{word}", word.len())));
-    let hash: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let program = command.first().map(String::as_str).unwrap_or_default();
-    format!("{program} and {} arguments, {hash}", command.len().saturating_sub(1)).serialize(ser)
+    format!("{program} and {} arguments", command.len().saturating_sub(1)).serialize(ser)
 }
 
 fn settings(_: &str, fields: &mut Fields<'_>) -> Option<ChannelSettings> {
-    let node = fields.required("command")?;
-    let command = fields.texts("command").filter(|words| words.first().is_some_and(|program| !program.is_empty()));
-    if command.is_none() {
-        fields.error(node, "`command` must be a list: program and arguments");
-    }
+    let command = command(fields);
     let timeout_s = fields.seconds("timeout").unwrap_or(20);
     if let Some(node) = fields.node("timeout").filter(|_| !(1..=LONGEST_S).contains(&timeout_s)) {
         fields.error(node, format!("`timeout` must be from 1s to {LONGEST_S}s"));
     }
     Some(ChannelSettings(Arc::new(ExecSettings { command: command?, timeout_s })))
+}
+
+/// A list; a single text is a program without arguments.
+fn command(fields: &mut Fields<'_>) -> Option<Vec<String>> {
+    let node = fields.required("command")?;
+    if matches!(&node.value, Value::Text(text) if text.contains(SHELL)) {
+        let problem = Problem::error(fields.file(), node.at, "`command` is one text with more than a program in it, and no shell reads it");
+        // Its arguments may be secret.
+        fields.secrets.push(node.at);
+        fields.problems.push(problem.hint("make it a list: [/usr/local/bin/tell, --urgent]; for a shell: [sh, -c, \"...\"]"));
+        return None;
+    }
+    let command = fields.texts("command").filter(|words| words.first().is_some_and(|program| !program.is_empty()));
+    if command.is_none() {
+        fields.error(node, "`command` must be a list: program and arguments");
+    }
+    command
 }
 
 impl Settings for ExecSettings {
@@ -84,6 +96,16 @@ impl Settings for ExecSettings {
 
     fn json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn doubts(&self, env: &Env) -> Vec<Doubt> {
+        let program = self.command.first().map(String::as_str).unwrap_or_default();
+        let (message, hint) = match env.program(program) {
+            Ok(_) => return Vec::new(),
+            Err(NoProgram::Missing) => (format!("there is no program `{program}` here"), "install it, or write its whole path".into()),
+            Err(NoProgram::NotExecutable) => (format!("the file `{program}` is no program"), format!("chmod +x {program}")),
+        };
+        vec![Doubt { key: "command", message, hint }]
     }
 
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
@@ -318,12 +340,36 @@ mod tests {
         };
         let (settings, problems) = checked("command: [/bin/tell, --token, hunter2]");
         assert_eq!(problems, Vec::<String>::new());
-        let settings = settings.unwrap();
-        assert!(settings.starts_with("\"/bin/tell and 2 arguments, ") && !settings.contains("hunter2"), "{settings}");
-        assert_ne!(checked("command: [/bin/tell, --token, hunter3]").0.unwrap(), settings, "another argument is another setting");
+        assert_eq!(settings.unwrap(), "\"/bin/tell and 2 arguments\"");
         assert_eq!(
             checked("command: []\ntimeout: 60s").1,
             ["c:1:10: error: `command` must be a list: program and arguments", "c:2:10: error: `timeout` must be from 1s to 25s",]
         );
+        assert_eq!(checked("command: /bin/tell").1, Vec::<String>::new());
+        for line in ["/bin/tell --urgent", "cat>/tmp/x", "tell|tee"] {
+            assert_eq!(
+                checked(&format!("command: {line}")).1,
+                [
+                    "c:1:10: error: `command` is one text with more than a program in it, and no shell reads it; make it a list: [/usr/local/bin/tell, --urgent]; for a shell: [sh, -c, \"...\"]"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_or_none_is_doubted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tell");
+        std::fs::write(&file, "#!/bin/sh\n").unwrap();
+        let env = Env::of([("PATH", folder.path().to_str().unwrap())]);
+        let doubts = |program: &str| -> Vec<String> {
+            let settings = ExecSettings { command: vec![program.into()], timeout_s: 1 };
+            settings.doubts(&env).into_iter().map(|doubt| format!("{}: {}; {}", doubt.key, doubt.message, doubt.hint)).collect()
+        };
+        assert_eq!(doubts("no-such"), ["command: there is no program `no-such` here; install it, or write its whole path"]);
+        assert_eq!(doubts("/no/such"), ["command: there is no program `/no/such` here; install it, or write its whole path"]);
+        assert_eq!(doubts("tell"), ["command: the file `tell` is no program; chmod +x tell"]);
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!([doubts("tell"), doubts(file.to_str().unwrap())].concat(), Vec::<String>::new());
     }
 }

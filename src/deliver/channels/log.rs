@@ -13,8 +13,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{ChannelKind, ChannelSettings, Means, Settings, Traits, blocking};
+use super::{ChannelKind, ChannelSettings, Doubt, Means, Settings, Traits, blocking};
 use crate::deliver::{Channel, Message, Receipt, SendError, render};
+use crate::env::Env;
 use crate::model::Reach;
 use crate::problem::Problem;
 use crate::yaml::{Fields, number_of, text_of};
@@ -76,6 +77,15 @@ impl Settings for LogSettings {
 
     fn json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn doubts(&self, _: &Env) -> Vec<Doubt> {
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+        let doubt = |folder: &Path| {
+            let folder = folder.display();
+            Doubt { key: "file", message: format!("there is no folder `{folder}` here"), hint: format!("mkdir -p {folder}") }
+        };
+        folder.map(doubt).into_iter().collect()
     }
 
     fn build(&self, name: &str, _: &Means) -> Box<dyn Channel> {

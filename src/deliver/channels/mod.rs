@@ -89,7 +89,8 @@ pub const KINDS: &[&ChannelKind] = &[
     &webhook::KIND,
 ];
 
-/// Checked settings of one channel. They are shown and compared, so a secret in them must serialise as its reference.
+/// Checked settings of one channel. They are shown, so a secret in them must serialise as its reference. They are not
+/// compared: a reload builds every channel anew, so that a secret that alone was changed counts.
 #[derive(Clone)]
 pub struct ChannelSettings(Arc<dyn Settings>);
 
@@ -97,7 +98,22 @@ pub struct ChannelSettings(Arc<dyn Settings>);
 trait Settings: Send + Sync {
     fn kind(&self) -> &'static str;
     fn json(&self) -> serde_json::Value;
+    /// What may be wrong with them, seen from this machine.
+    fn doubts(&self, _env: &Env) -> Vec<Doubt> {
+        Vec::new()
+    }
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel>;
+}
+
+/// A setting that would not work here, and may be right where the service runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The setting.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What mends it.
+    pub hint: String,
 }
 
 impl ChannelSettings {
@@ -111,6 +127,12 @@ impl ChannelSettings {
     #[must_use]
     pub fn traits(&self) -> Option<&'static Traits> {
         KINDS.iter().find(|kind| kind.name == self.kind()).map(|kind| &kind.traits)
+    }
+
+    /// What may be wrong with them, seen from this machine. Runs no command.
+    #[must_use]
+    pub fn doubts(&self, env: &Env) -> Vec<Doubt> {
+        self.0.doubts(env)
     }
 
     /// The channel of that name. Opens nothing and reads no secret yet.
@@ -133,12 +155,6 @@ impl Serialize for ChannelSettings {
 impl fmt::Debug for ChannelSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.0.json())
-    }
-}
-
-impl PartialEq for ChannelSettings {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind() == other.kind() && self.0.json() == other.0.json()
     }
 }
 

@@ -13,9 +13,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::webhook::hex;
-use super::{ChannelKind, ChannelSettings, Means, Rate, Settings, Traits};
+use super::{ChannelKind, ChannelSettings, Doubt, Means, Rate, Settings, Traits};
 use crate::deliver::http::{Address, Answer, Http, HttpSettings};
 use crate::deliver::{Channel, Message, Receipt, SendError, labelled, render};
+use crate::env::Env;
 use crate::model::{Notice, NoticeKind, Reach, Severity};
 use crate::secret::Secret;
 use crate::text::safe;
@@ -23,8 +24,9 @@ use crate::yaml::Fields;
 
 /// Where events go, where nobody says.
 const URL: &str = "https://events.pagerduty.com/v2/enqueue";
-/// Characters of a routing key.
+/// Characters of a routing key, and what is said of one that is none.
 const ROUTING_KEY: usize = 32;
+const NO_KEY: &str = "`routing_key` must be the 32 letters and digits of an Events API v2 integration";
 /// Most characters of a summary.
 const SUMMARY: usize = 1_024;
 /// Most characters of the other short texts.
@@ -73,6 +75,13 @@ impl Settings for PagerDutySettings {
         serde_json::json!(self)
     }
 
+    fn doubts(&self, env: &Env) -> Vec<Doubt> {
+        let known = self.routing_key.at_hand(env);
+        let hint = "copy it from the service's page `Integrations`";
+        let doubt = |_| Doubt { key: "routing_key", message: NO_KEY.into(), hint: hint.into() };
+        known.filter(|key| !is_routing_key(key.expose())).map(doubt).into_iter().collect()
+    }
+
     fn build(&self, name: &str, means: &Means) -> Box<dyn Channel> {
         Box::new(PagerDuty { name: name.into(), http: Http::new(&self.http, &means.env), settings: self.clone() })
     }
@@ -109,11 +118,9 @@ impl PagerDuty {
             return Err(SendError::Permanent { detail: "the heartbeat would open an incident each time; give it another channel".into() });
         }
         let key = self.http.reveal("routing_key", &self.settings.routing_key).await?;
-        if key.expose().len() != ROUTING_KEY || !key.expose().bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_routing_key(key.expose()) {
             self.http.forget();
-            return Err(SendError::Auth {
-                detail: "the setting `routing_key` must be the 32 letters and digits of an Events API v2 integration".into(),
-            });
+            return Err(SendError::Auth { detail: format!("the setting {NO_KEY}") });
         }
         let body = event(notice, key.expose())?;
         let url = self.http.url("url", &self.settings.url).await?;
@@ -137,6 +144,10 @@ impl PagerDuty {
             (_, judged) => judged,
         }
     }
+}
+
+fn is_routing_key(text: &str) -> bool {
+    text.len() == ROUTING_KEY && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// 64 hex digits, the same for all that is told of an episode.

@@ -1,6 +1,7 @@
 //! Where a channel sends to: an address that may be read by anybody who reads the config, or one that is a secret.
 //!
-//! Incoming webhooks carry their password in the path, so even an open address is shown by its host only.
+//! Incoming webhooks carry their password in the path, so even an open address is shown by its host only, and what it
+//! says behind that is blotted out of whatever a receiver sends back.
 
 use std::fmt;
 
@@ -11,8 +12,10 @@ use crate::secret::Secret;
 use crate::text::safe;
 use crate::yaml::{Fields, Node, Value, text_of};
 
-/// Shorter parts of a secret address are no secret, and blotting them out would blot out everything.
+/// Shorter parts of a secret are no secret, and blotting them out would blot out everything. A path begins with a sign
+/// that few words begin with, so it may be shorter.
 const TELLING: usize = 8;
+const TELLING_PATH: usize = 4;
 
 /// A web address.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,13 +31,7 @@ impl Address {
     /// gets the warning of every secret.
     pub fn take(fields: &mut Fields<'_>, key: &'static str) -> Option<Self> {
         let node = fields.node(key)?;
-        match &node.value {
-            Value::Map(_) => Secret::take(fields, key).map(Self::Secret),
-            _ => match Self::open(fields, key, node)? {
-                Self::Open(url) if has_login(&url) => Secret::take(fields, key).map(Self::Secret),
-                open => Some(open),
-            },
-        }
+        Self::of(fields, key, node)
     }
 
     /// Takes a key whose address is a password, so that written out it gets the warning of every secret. What listens on this
@@ -47,10 +44,14 @@ impl Address {
         }
     }
 
-    /// An address that stands in the config; a problem, without its line, where it is none.
-    pub fn open(fields: &mut Fields<'_>, key: &str, node: &Node) -> Option<Self> {
+    /// The same for a node that stands at that key; where it is no address, the problem does not show its line.
+    pub fn of<'a>(fields: &mut Fields<'a>, key: &str, node: &'a Node) -> Option<Self> {
+        if let Value::Map(_) = node.value {
+            return Secret::of(fields, key, node).map(Self::Secret);
+        }
         let parsed = text_of(node).ok_or_else(|| format!("this is {}", node.value.kind())).and_then(|text| parse(&text));
         match parsed {
+            Ok(url) if has_login(&url) => Secret::of(fields, key, node).map(Self::Secret),
             Ok(url) => Some(Self::Open(url)),
             Err(why) => {
                 fields.secrets.push(node.at);
@@ -78,20 +79,37 @@ pub(super) fn host(url: &Url) -> String {
     safe(&url.port().map_or_else(|| host.to_string(), |port| format!("{host}:{port}")))
 }
 
-/// The parts of a secret that must not be shown when a receiver sends them back: itself, and what an address says behind
-/// its host.
-pub(super) fn telling_parts(secret: &str) -> Vec<String> {
-    let url = Url::parse(secret).ok();
-    let behind = url.as_ref().map(|url| [url.path(), url.query().unwrap_or_default(), url.password().unwrap_or_default()]);
-    let parts = behind.into_iter().flatten().chain([secret]);
-    let mut parts: Vec<String> = parts.filter(|part| part.len() >= TELLING).map(String::from).collect();
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+/// The parts of secrets that must not be shown when a receiver sends them back, longest first: themselves, and whatever an
+/// address says besides its host, as it is written and as it is meant.
+pub(super) fn telling_parts<'a>(secrets: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut parts: Vec<String> = secrets.flat_map(parts_of).collect();
+    parts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    parts.dedup();
     parts
 }
 
 fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn parts_of(secret: &str) -> Vec<String> {
+    let long = |least: usize| move |part: &String| part.len() >= least;
+    let mut parts: Vec<String> = [secret.to_string()].into_iter().filter(long(TELLING)).collect();
+    if let Some(url) = Url::parse(secret).ok().filter(Url::has_host) {
+        let (path, query) = (url.path(), url.query().unwrap_or_default());
+        parts.extend(both(path).filter(long(TELLING_PATH)));
+        let pieces =
+            path.split('/').chain([query]).chain(query.split(['&', '='])).chain([url.username(), url.password().unwrap_or_default()]);
+        parts.extend(pieces.flat_map(both).filter(long(TELLING)));
+    }
+    parts
+}
+
+/// As it is written in an address, as it is meant, and as JSON writes its slashes.
+fn both(part: &str) -> impl Iterator<Item = String> {
+    let meant = percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
+    [part.to_string(), part.replace('/', "\\/"), meant].into_iter()
 }
 
 fn has_login(url: &Url) -> bool {
@@ -173,10 +191,17 @@ mod tests {
 
     #[test]
     fn a_secret_address_is_blotted_out_by_its_parts() {
+        let telling_parts = |secret: &str| telling_parts([secret].into_iter());
         assert_eq!(
             telling_parts("https://hooks.example/T0/B0/xyz?key=0123456789"),
-            ["https://hooks.example/T0/B0/xyz?key=0123456789", "key=0123456789", "/T0/B0/xyz"]
+            ["https://hooks.example/T0/B0/xyz?key=0123456789", "key=0123456789", "\\/T0\\/B0\\/xyz", "/T0/B0/xyz", "0123456789"]
         );
+        assert_eq!(
+            telling_parts("https://bot:hunter%32hunter@h/a"),
+            ["https://bot:hunter%32hunter@h/a", "hunter%32hunter", "hunter2hunter"]
+        );
+        assert_eq!(telling_parts("https://h/tok/"), ["https://h/tok/", "\\/tok\\/", "/tok/"]);
+        assert_eq!(telling_parts("https://h/"), ["https://h/"]);
         assert_eq!(telling_parts("short"), Vec::<String>::new());
     }
 }

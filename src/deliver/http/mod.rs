@@ -19,11 +19,10 @@ pub use login::Login;
 pub use settings::HttpSettings;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, Url};
 
 use super::SendError;
@@ -76,8 +75,15 @@ pub struct Http {
 #[derive(Debug, Default)]
 struct Kept {
     client: Option<Client>,
-    /// By the name of their setting.
-    secrets: BTreeMap<&'static str, Revealed>,
+    secrets: Vec<Held>,
+}
+
+/// The latest value of a secret. One that is to be read anew stays until then: an answer may still send it back.
+#[derive(Debug)]
+struct Held {
+    secret: Secret,
+    value: Revealed,
+    stale: bool,
 }
 
 impl Http {
@@ -93,17 +99,19 @@ impl Http {
         self.clock.now()
     }
 
-    /// The value of a secret, by the name of its setting; kept until the receiver refuses us.
+    /// The value of a secret, which `setting` names; kept until the receiver refuses us.
     ///
     /// # Errors
     /// Unready when it is not to be had: files, variables and commands may come back by themselves.
     pub async fn reveal(&self, setting: &'static str, secret: &Secret) -> Result<Revealed, SendError> {
-        if let Some(kept) = self.kept().secrets.get(setting) {
-            return Ok(kept.clone());
+        if let Some(held) = self.kept().secrets.iter().find(|held| held.secret == *secret && !held.stale) {
+            return Ok(held.value.clone());
         }
         let revealed = secret.reveal(&self.env).await;
         let revealed = revealed.map_err(|e| SendError::no_secret(setting, &e))?;
-        self.kept().secrets.insert(setting, revealed.clone());
+        let mut kept = self.kept();
+        kept.secrets.retain(|held| held.secret != *secret);
+        kept.secrets.push(Held { secret: secret.clone(), value: revealed.clone(), stale: false });
         Ok(revealed)
     }
 
@@ -113,7 +121,8 @@ impl Http {
     /// As `reveal`; and auth when what came is no web address, since nothing can be sent until somebody mends it.
     pub async fn url(&self, setting: &'static str, address: &Address) -> Result<Url, SendError> {
         match address {
-            Address::Open(url) => Ok(url.clone()),
+            // Kept as a secret is, to be blotted out.
+            Address::Open(url) => self.reveal(setting, &Secret::plain(url.as_str())).await.map(|_| url.clone()),
             Address::Secret(secret) => {
                 let revealed = self.reveal(setting, secret).await?;
                 address::parse(revealed.expose())
@@ -150,8 +159,15 @@ impl Http {
 
     async fn send(&self, method: Method, url: &Url, headers: &[(&'static str, &str)], body: Vec<u8>) -> Result<Answer, SendError> {
         let host = address::host(url);
-        let request = self.client().await?.request(method, url.clone()).headers(header_map(headers)?).body(body);
-        match request.send().await {
+        let client = self.client().await?;
+        let request = client.request(method, url.clone()).headers(header_map(headers)?).body(body).build();
+        let request = request.map_err(|error| class::no_answer(&error, &host, self.settings.proxy.is_some(), self.settings.timeout_s))?;
+        // Whoever sends the header back sends the password back.
+        let login = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+        if let Some(login) = login {
+            self.reveal("password", &Secret::plain(login)).await?;
+        }
+        match client.execute(request).await {
             Ok(response) => Ok(read(response, host).await),
             Err(error) => {
                 let error = class::no_answer(&error, &host, self.settings.proxy.is_some(), self.settings.timeout_s);
@@ -178,15 +194,17 @@ impl Http {
 
     /// Lets go of secrets and certificates, so that they are read anew: for channels whose receiver refuses us within a body.
     pub fn forget(&self) {
-        *self.kept() = Kept::default();
+        let mut kept = self.kept();
+        kept.client = None;
+        kept.secrets.iter_mut().for_each(|held| held.stale = true);
     }
 
     /// A text of the receiver without the secrets that it was sent.
     #[must_use]
     pub fn blot(&self, text: &str) -> String {
         let kept = self.kept();
-        let secrets = kept.secrets.values().flat_map(|secret| address::telling_parts(secret.expose()));
-        secrets.fold(text.to_string(), |text, part| text.replace(&part, "***"))
+        let parts = address::telling_parts(kept.secrets.iter().map(|held| held.value.expose()));
+        parts.iter().fold(text.to_string(), |text, part| text.replace(part, "***"))
     }
 
     async fn client(&self) -> Result<Client, SendError> {

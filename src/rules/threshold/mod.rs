@@ -1,8 +1,8 @@
 //! Rules in YAML: a value held against a limit.
 //!
-//! Two forms. The classic flat one: `flat` reads it, `alias` knows its metric names, `manual` what they are about, `policy`
-//! its file-wide blocks, and `classic` runs it natively when its metric is a plain column. The rich one, whose expressions are the vector language:
-//! `rich` compiles it (with `template` for messages and `metric` for its own SQL) and `judge` runs it.
+//! Two forms. The classic flat one: `flat` reads it, `alias` knows its metric names, `manual` what they are about, and
+//! `classic` runs it natively when its metric is a plain column; what such a file says beside its rules is `config`'s. The
+//! rich one, whose expressions are the vector language: `rich` compiles it (with `template` for messages and `metric` for its own SQL) and `judge` runs it.
 
 pub mod alias;
 pub mod classic;
@@ -10,7 +10,6 @@ pub mod flat;
 mod judge;
 mod manual;
 mod metric;
-pub mod policy;
 pub mod rich;
 mod template;
 #[cfg(test)]

@@ -97,9 +97,10 @@ pub(super) fn read(file: &str, fields: &mut Fields<'_>) -> Option<EmailSettings>
 fn carrier(file: &str, fields: &mut Fields<'_>) -> Option<Carrier> {
     match (fields.node("smtp"), fields.node("sendmail")) {
         (Some(node), None) => {
-            let mut own = Fields::open(file, node, "`smtp`").map_err(|problem| fields.problems.push(problem)).ok()?;
+            let mut own = Fields::open(fields.file(), node, "`smtp`").map_err(|problem| fields.problems.push(problem)).ok()?;
             let smtp = smtp(file, &mut own);
             fields.secrets.append(&mut own.secrets);
+            fields.elsewhere.append(&mut own.elsewhere);
             fields.problems.append(&mut own.finish());
             smtp.map(Carrier::Smtp)
         }
