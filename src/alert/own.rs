@@ -51,8 +51,8 @@ pub fn outcomes(
 
 /// Every rule that is not in a file.
 #[must_use]
-pub fn rules() -> [RuleMeta; 3] {
-    [channel_meta(), target_meta(), super::rule_unevaluable()]
+pub fn rules() -> [RuleMeta; 4] {
+    [channel_meta(), target_meta(), heartbeat_meta(), super::rule_unevaluable()]
 }
 
 fn outcome(meta: RuleMeta, findings: Vec<Finding>) -> RuleOutcome {
@@ -143,6 +143,13 @@ mod tests {
         let channels = BTreeMap::from([("mail".to_string(), health)]);
         let Outcome::Ok(evaluation) = outcomes(&channels, &[], None, at(minute)).remove(0).outcome else { panic!() };
         evaluation.findings.into_iter().map(|f| (f.severity, f.summary, f.detail)).collect()
+    }
+
+    #[test]
+    fn whatever_ends_here_is_a_known_rule() {
+        let known = rules().map(|meta| meta.id);
+        let ended = outcomes(&BTreeMap::new(), &[], None, at(0));
+        assert!(ended.iter().all(|outcome| known.contains(&outcome.meta.id)), "{known:?}");
     }
 
     #[test]
