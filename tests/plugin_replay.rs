@@ -163,7 +163,9 @@ fn an_alert_that_is_none_and_a_plugin_without_its_rule_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let absent = ran(here, &["plugin", "replay", "--alert", "abc"]);
-    assert_eq!((absent.code, absent.err.as_str()), (3, "error: there is no store yet: `pgsteward run` makes one\n"));
+    let makes_one = "`: `pgsteward run --config FILE` makes one; give its `--config` here too\n";
+    assert!(absent.err.starts_with("error: there is no store yet at `") && absent.err.ends_with(makes_one), "{}", absent.err);
+    assert_eq!(absent.code, 3);
     let project = source("examples/parity_c");
     let Some(built) = build(here, "c", &project) else { return };
     assert_eq!(built.code, 0, "{built:?}");
