@@ -30,8 +30,9 @@ enum Ended {
     Judged([Said; 3]),
     NoData,
     Failed,
-    Disabled,
+    Skipped,
     NotDue,
+    Disabled,
     Removed,
 }
 
@@ -75,7 +76,7 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 fn ended() -> impl Strategy<Value = Ended> {
-    let others = prop::sample::select(vec![Ended::NoData, Ended::Failed, Ended::Disabled, Ended::NotDue, Ended::Removed]);
+    let others = prop::sample::select(vec![Ended::NoData, Ended::Failed, Ended::Skipped, Ended::NotDue, Ended::Disabled, Ended::Removed]);
     prop_oneof![8 => [said(), said(), said()].prop_map(Ended::Judged), 2 => others]
 }
 
@@ -159,8 +160,10 @@ impl Reference<'_> {
         let mut now = Standing { phase: Phase::Quiet, severity: Severity::Info, fired: 0, lives: 0 };
         let mut judged: Option<i64> = None;
         for (at, ended) in log {
-            if ended[rule] == Ended::Removed {
-                (now.phase, judged) = (Phase::Quiet, None);
+            match ended[rule] {
+                Ended::Removed => (now.phase, judged) = (Phase::Quiet, None),
+                Ended::Disabled => now.phase = Phase::Quiet,
+                _ => {}
             }
             let Some(said) = self.said(rule, subject, &ended[rule]) else { continue };
             let passed = judged.map_or(0, |judged| at - judged);
@@ -199,8 +202,8 @@ impl Reference<'_> {
         let mut since: Option<i64> = None;
         for (at, ended) in log {
             let tried = match &ended[rule] {
-                Ended::Disabled | Ended::NotDue => false,
-                Ended::Removed => {
+                Ended::Skipped | Ended::NotDue => false,
+                Ended::Disabled | Ended::Removed => {
                     since = None;
                     false
                 }
@@ -363,7 +366,8 @@ fn outcome(setup: &Setup, every: i64, rule: usize, ended: &Ended) -> Option<Rule
         Ended::Removed => return None,
         Ended::NoData => Outcome::NoData(vec![("tables".into(), Missing::new(MissingReason::NoGrant, "no grant"))]),
         Ended::Failed => Outcome::Error("line 1".into()),
-        Ended::Disabled => Outcome::Skipped("disabled".into()),
+        Ended::Skipped => Outcome::Skipped("not for this server".into()),
+        Ended::Disabled => Outcome::Skipped("disabled: by hand".into()),
         Ended::NotDue => Outcome::Skipped("not due".into()),
         Ended::Judged(said) => {
             let mut evaluation = Evaluation::default();
@@ -496,7 +500,7 @@ fn expected(reference: &Reference<'_>) -> Vec<(String, String, &'static str, Sev
 /// A rule that was not judged leaves its alerts as they were, but for the word that they are held.
 fn holds(before: &Book, decision: &Decision, turn: &Turn, setup: &Setup) {
     for (at, rule) in RULES.iter().enumerate() {
-        let judged = matches!(turn.ended[at], Ended::Judged(_) | Ended::Removed)
+        let judged = matches!(turn.ended[at], Ended::Judged(_) | Ended::Disabled | Ended::Removed)
             || (turn.ended[at] == Ended::NoData && setup.rules[at].missing_fires);
         for alert in before.alerts.values().filter(|alert| alert.rule == *rule && !judged) {
             let after = &decision.book.alerts[&alert.fingerprint];

@@ -32,6 +32,8 @@ fn one(before: Option<&RuleHealth>, ended: &RuleOutcome, now: DateTime<Utc>) -> 
     match &ended.outcome {
         Outcome::Ok(_) => came_to_an_end(&before, now),
         Outcome::NoData(_) if ended.meta.fire_when_missing => came_to_an_end(&before, now),
+        // What somebody has switched off need not be mended.
+        outcome if outcome.is_off() => RuleHealth { unknown_since: None, reason: String::new(), errors: 0, last_error: None, ..before },
         outcome if !is_news(outcome) => before,
         Outcome::NoData(_) => RuleHealth { unknown_since, reason: reason(), errors: 0, last_error: None, ..before },
         Outcome::Error(_) => {
@@ -204,8 +206,10 @@ mod tests {
         let quiet = world.story((0..20).map(|_| skipped("not due")));
         assert!(quiet.iter().all(String::is_empty), "one failure and then nothing tried: {quiet:?}");
         assert!(world.tick(failed()).tellings.len() == 1);
-        world.tick(skipped("disabled"));
+        world.tick(skipped("the plugin is quarantined"));
         assert_eq!(world.book.alerts.values().map(|alert| alert.state).collect::<Vec<_>>(), [State::Firing], "still not judged");
+        world.tick(skipped("disabled: no such source"));
+        assert!(world.book.alerts.is_empty(), "switched off, it need not be mended");
     }
 
     #[test]

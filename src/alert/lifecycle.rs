@@ -58,6 +58,7 @@ pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Arc<Alert>]) -> Vec<Lif
     let evaluation = match &turn.verdict {
         Verdict::Judged(evaluation) => evaluation,
         Verdict::Held(reason) => return alerts.iter().map(|alert| turn.held(alert, reason, TimeDelta::zero())).collect(),
+        Verdict::Off(detail) => return alerts.iter().map(|alert| removed(alert, Reason::RuleOff { detail: detail.clone() })).collect(),
         Verdict::NotDue => return alerts.iter().map(|alert| turn.not_asked(alert)).collect(),
     };
     // Looked up by hash; what has an order in the end is sorted, so that the order of findings decides nothing.
@@ -84,7 +85,7 @@ pub(super) fn advance<'a>(turn: &Turn<'a>, alerts: &[&'a Arc<Alert>]) -> Vec<Lif
     lives
 }
 
-/// The end of an alert whose rule or target is gone.
+/// The end of an alert whose rule or target is gone or switched off.
 pub(super) fn removed(before: &Arc<Alert>, why: Reason) -> Life<'_> {
     let state = if before.state == State::Pending { State::Inactive } else { State::Resolved };
     let alert = Arc::new(Alert { state, held: None, ..Alert::clone(before) });

@@ -1,4 +1,5 @@
-//! What the outcome of a rule means for its alerts: only a judgement may end anything, everything else holds.
+//! What the outcome of a rule means for its alerts: only a judgement, or whoever switches the rule off, may end anything;
+//! everything else holds.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(super) enum Verdict<'a> {
     Held(String),
     /// Nobody asked it, as its interval is not over.
     NotDue,
+    /// Somebody has switched it off, so its alerts are over.
+    Off(String),
 }
 
 /// What an outcome means for the rule's alerts.
@@ -23,6 +26,7 @@ pub(super) fn of<'a>(ended: &'a RuleOutcome, alerts: &[&Arc<Alert>]) -> Verdict<
     match &ended.outcome {
         Outcome::Ok(evaluation) => Verdict::Judged(Cow::Borrowed(evaluation)),
         Outcome::Skipped(reason) if reason.starts_with(Outcome::NOT_DUE) => Verdict::NotDue,
+        outcome if outcome.is_off() => Verdict::Off(reason(outcome)),
         Outcome::NoData(_) if ended.meta.fire_when_missing => {
             Verdict::Judged(Cow::Owned(missing(&ended.meta, reason(&ended.outcome), alerts)))
         }

@@ -37,6 +37,11 @@ pub enum Reason {
     Cleared,
     /// The rule is gone from the rule set.
     RuleRemoved,
+    /// The rule was switched off.
+    RuleOff {
+        /// How and why: `disabled: DBA-311`.
+        detail: String,
+    },
     /// The state is held: the subject or the rule could not be judged.
     Held {
         /// Why.
@@ -169,6 +174,7 @@ impl fmt::Display for Reason {
             Self::CameBack => write!(f, "came back while recovering"),
             Self::Cleared => write!(f, "cleared"),
             Self::RuleRemoved => write!(f, "its rule was removed"),
+            Self::RuleOff { detail } => write!(f, "its rule is {detail}"),
             Self::Held { detail } => write!(f, "held: {detail}"),
             Self::Gap { gap_s } => write!(f, "{} without an evaluation do not count", span(gap_s)),
             Self::FirstOfEpisode => write!(f, "first notice of this episode"),

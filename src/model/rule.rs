@@ -226,8 +226,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// How the reason of `Skipped` begins for a rule whose interval is not over: the only skipping that is no hold.
+    /// How the reason of `Skipped` begins for a rule whose interval is not over: its alerts are as they were.
     pub const NOT_DUE: &'static str = "not due";
+    /// How it begins for a rule that somebody has switched off, by itself or with its pack: its alerts are over. After any
+    /// other reason they are held.
+    pub const DISABLED: &'static str = "disabled";
+
+    /// Whether somebody has switched the rule off.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        matches!(self, Self::Skipped(reason) if reason.starts_with(Self::DISABLED))
+    }
 
     /// The word used in JSON and lists.
     #[must_use]

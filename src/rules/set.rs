@@ -193,9 +193,9 @@ fn off(meta: &RuleMeta, overrides: &[&RuleOverride], packs: &BTreeSet<String>) -
     let why = said.and_then(|o| o.why.as_ref()).map_or(String::new(), |why| format!(": {why}"));
     match said.and_then(|o| o.enabled) {
         Some(true) => None,
-        Some(false) => Some(format!("disabled{why}")),
-        None if !meta.enabled => Some("disabled".into()),
-        None if meta.pack != OWN_PACK && !packs.contains(&meta.pack) => Some(format!("pack `{}` is off", meta.pack)),
+        Some(false) => Some(format!("{}{why}", Outcome::DISABLED)),
+        None if !meta.enabled => Some(Outcome::DISABLED.into()),
+        None if meta.pack != OWN_PACK && !packs.contains(&meta.pack) => Some(format!("{}: pack `{}` is off", Outcome::DISABLED, meta.pack)),
         None => None,
     }
 }
@@ -395,7 +395,7 @@ mod tests {
             evaluate(&set, &[], None),
             [
                 "broken: `broken` broke off inside its engine; please report it",
-                "linty: pack `lint` is off",
+                "linty: disabled: pack `lint` is off",
                 "sleeping: disabled",
                 "works: critical Some(2.0)",
             ]

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{from_json, micros, time, to_json};
+use super::outbox::STILL_TRUE;
 use super::{Store, StoreError};
 use crate::model::ChannelHealth;
 
@@ -98,8 +99,12 @@ impl Store {
             health.entry(name).or_default().waiting = waiting;
         }
         let day_ago = micros(now - TimeDelta::days(1));
-        let sql = "SELECT channel, count(*) FROM outbox WHERE state = 'dead' AND state <> 'waiting' AND finished_at >= ?1 GROUP BY channel";
-        for (name, dead) in self.count(sql, &[&day_ago])? {
+        // What says that something begins which is over by now is nobody's trouble any more.
+        let sql = format!(
+            "SELECT channel, count(*) FROM outbox WHERE state = 'dead' AND state <> 'waiting' AND finished_at >= ?1 AND {STILL_TRUE}
+             GROUP BY channel"
+        );
+        for (name, dead) in self.count(&sql, &[&day_ago])? {
             health.entry(name).or_default().dead = dead;
         }
         Ok(health)
@@ -187,10 +192,13 @@ mod tests {
     #[test]
     fn health_says_what_waits_what_was_given_up_lately_and_why() {
         let (_folder, mut store, _) = two_handles();
-        queue(&mut store, 0, "old");
-        store.end_due("mail", 1, &dead("404"));
-        queue(&mut store, 90_000, "new");
-        store.end_due("mail", 90_001, &dead("404"));
+        for (s, key, lives) in [(0, "old", true), (89_990, "over", false), (90_000, "new", true)] {
+            let living = alert("f1", key);
+            let queued = notice(key, &living, "mail", NoticeKind::Firing);
+            let living = if lives { vec![living] } else { Vec::new() };
+            store.commit_simply(&snapshot(s, &[]), &decision(&living, &[queued])).unwrap();
+            store.end_due("mail", s + 1, &dead("404"));
+        }
         queue(&mut store, 90_002, "waits");
         store.set_channel_state("mail", &ChannelState { paused: Some((at(7), "401".into())), ..ChannelState::default() }).unwrap();
         let expected = ChannelHealth { paused_at: Some(at(7)), failing_since: None, error: "401".into(), waiting: 1, dead: 1 };

@@ -60,7 +60,7 @@ fn each_life_is_its_own_episode() {
 #[test]
 fn without_a_judgement_nothing_moves() {
     for (outcome, why) in
-        [(failed(), "held: line 3: division by zero"), (no_data(), "held: tables: no grant"), (skipped("disabled"), "held: disabled")]
+        [(failed(), "held: line 3: division by zero"), (no_data(), "held: tables: no grant"), (skipped("not here"), "held: not here")]
     {
         for (for_s, keep_s, steps_before) in
             [(600, 0, vec![seen(&["a"])]), (0, 600, vec![seen(&["a"])]), (0, 600, vec![seen(&["a"]), seen(&[])])]
@@ -167,6 +167,14 @@ fn a_new_for_is_held_against_the_time_it_was_first_seen() {
     world.story(vec![seen(&["a"]), seen(&["a"])]);
     world.rule.for_s = 60;
     assert_eq!(world.steps(vec![seen(&["a"])]), ["pending>firing (lasted 1m)"]);
+}
+
+#[test]
+fn a_rule_that_is_switched_off_ends_its_alerts_and_says_why() {
+    let mut world = World::new();
+    let told = world.story([seen(&["a"]), skipped("not for this server"), skipped("disabled: DBA-311")]);
+    assert_eq!(told[2], "firing>resolved (its rule is disabled: DBA-311); mail: resolved (the channel was told of the firing)");
+    assert!(world.book.alerts.is_empty());
 }
 
 #[test]

@@ -319,7 +319,7 @@ fn told(one: &Explanation, width: usize) -> String {
             lines.push(format!("{} {}{fallback}{detail}", said.kind, said.state));
         }
         if let Some((sent, reason, at)) = &part.choice {
-            let what = if *sent { "told" } else { "not told" };
+            let what = if *sent { "to be told" } else { "not told" };
             lines.push(format!("{what} since {}: {}", clock(*at, one.at), safe(reason)));
         }
         if let Some((at, error)) = &part.paused {

@@ -27,7 +27,7 @@ const WHICH: &str = "state = 'dead' AND (?1 IS NULL OR channel = ?1) AND (?2 IS 
     AND (?3 IS NULL OR substr(key, 1, length(?3)) = ?3) AND (?4 IS NULL OR finished_at >= ?4)";
 
 /// A beginning whose episode is over would open what nobody closes; an end is always worth telling.
-const STILL_TRUE: &str = "(kind = 'resolved' OR EXISTS (SELECT 1 FROM alert WHERE alert.episode = outbox.episode
+pub(in crate::store) const STILL_TRUE: &str = "(kind = 'resolved' OR EXISTS (SELECT 1 FROM alert WHERE alert.episode = outbox.episode
     AND alert.fingerprint = outbox.fingerprint))";
 
 impl Store {

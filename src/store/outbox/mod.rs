@@ -24,6 +24,7 @@ use super::{Store, StoreError};
 use crate::model::Notice;
 
 pub use dead::DeadFilter;
+pub(in crate::store) use dead::STILL_TRUE;
 pub(super) use put::put;
 pub use take::LeaseRequest;
 
