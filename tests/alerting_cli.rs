@@ -583,6 +583,19 @@ fn what_was_given_up_is_shown_and_driven_again_and_a_paused_channel_goes_on() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_check_of_the_config_says_that_a_channel_still_owes_an_end() {
+    let mut world = World::new(fixed());
+    world.story();
+    let whole = world.ran(&["config", "check", "pgsteward.yaml"]);
+    assert!(!whole.err.contains("the end cannot be told"), "{}", whole.err);
+    std::fs::write(world.folder.path().join("renamed.yaml"), CONFIG.replace("mail:", "post:").replace("channel: mail", "channel: post"))
+        .unwrap();
+    let renamed = world.ran(&["config", "check", "renamed.yaml"]);
+    let said = "channel `mail` is not in the config any more and was told of 53 alerts that go on: the end cannot be told there";
+    assert!(renamed.err.contains(said), "{}", renamed.err);
+}
+
+#[test]
 fn what_is_done_before_its_output_is_lost_stays_done_and_the_end_says_so() {
     let mut world = World::new(fixed());
     world.story();

@@ -10,7 +10,7 @@ pub mod own;
 pub mod plugins;
 mod privacy;
 pub mod reload;
-mod removed;
+pub mod removed;
 pub mod replay;
 pub mod report;
 pub mod service;

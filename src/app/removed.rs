@@ -1,4 +1,5 @@
-//! Targets that the store knows and the config no more: their alerts are over, and who was told of them is told so.
+//! Targets that the store knows and the config no more: their alerts are over, and who was told of them is told so. Of
+//! channels that are gone while the end of an alert is owed to them, people are warned.
 //!
 //! A store belongs to one config. A target that another process has the lease of is left alone.
 
@@ -14,9 +15,29 @@ use crate::store::{Store, StoreError, TickCommit};
 /// How long the lease is kept for it, in seconds.
 const LEASE_S: u64 = 60;
 
+/// What is wrong with channels that the config no more has: alerts that they were told of go on.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn orphaned(store: &Store, in_config: impl Fn(&str) -> bool) -> Result<Vec<String>, StoreError> {
+    let gone = store.open_alerts()?.into_iter().filter(|(channel, _)| !in_config(channel));
+    let told = |(channel, alerts): (String, u64)| {
+        let what = if alerts == 1 { "an alert that goes on".to_string() } else { format!("{alerts} alerts that go on") };
+        format!(
+            "channel `{}` is not in the config any more and was told of {what}: the end cannot be told there; keep it, with no route to it, until then",
+            crate::text::safe(&channel)
+        )
+    };
+    Ok(gone.map(told).collect())
+}
+
 /// Ends the alerts of all targets that are gone from the config; what cannot be ended now is at the next start or reload.
 pub(super) fn retire(house: &House) {
     let mut store = house.store.lock();
+    match orphaned(&store, |channel| house.channels.contains_key(channel)) {
+        Ok(orphaned) => orphaned.iter().for_each(|said| warn!("{said}")),
+        Err(problem) => warn!(problem = %super::chain(&problem), "channels that left the config are not looked for"),
+    }
     let known = match store.targets() {
         Ok(known) => known,
         Err(problem) => return warn!(problem = %super::chain(&problem), "targets that left the config are not looked for"),
@@ -71,7 +92,7 @@ mod tests {
     use super::*;
     use crate::model::{NoticeKind, State};
     use crate::store::NoticeState;
-    use crate::store::testing::{alert, at, decision, notice, snapshot, two_handles};
+    use crate::store::testing::{alert, at, decision, delivered, notice, snapshot, two_handles};
 
     fn gone() -> DecideConfig {
         DecideConfig { target: Target { name: "shop".into(), ..Target::default() }, ..DecideConfig::default() }
@@ -94,6 +115,24 @@ mod tests {
         assert_eq!(store.notices_of("f2").unwrap(), []);
         assert_eq!(store.alert_history("f2").unwrap().last().map(|change| change.to), Some(State::Resolved));
         assert_eq!(end(&mut store, "me", at(120), &gone()).unwrap(), 0, "there is nothing left to end");
+    }
+
+    #[test]
+    fn a_channel_that_is_gone_while_an_end_is_owed_to_it_is_told_of() {
+        let (_folder, mut store, _) = two_handles();
+        let (open, over) = (alert("f1", "e1"), alert("f2", "e2"));
+        let told = [notice("k1", &open, "pager", NoticeKind::Firing), notice("k2", &over, "mail", NoticeKind::Firing)];
+        store.commit_simply(&snapshot(0, &[]), &decision(&[open], &told)).unwrap();
+        assert_eq!(orphaned(&store, |_| false).unwrap(), Vec::<String>::new(), "nobody was told yet");
+        for channel in ["pager", "mail"] {
+            store.end_due(channel, 1, &delivered("ok"));
+        }
+        let said = orphaned(&store, |_| false).unwrap();
+        assert!(
+            said.len() == 1 && said[0].starts_with("channel `pager` is not in the config any more and was told of an alert"),
+            "{said:?}"
+        );
+        assert_eq!(orphaned(&store, |channel| channel == "pager").unwrap(), Vec::<String>::new());
     }
 
     #[test]

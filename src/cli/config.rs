@@ -5,10 +5,12 @@ mod routes;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::place::existing_store;
 use super::shared::{counted, installed_plugins, load_rules, show_problems};
 use super::table;
 use super::term::{self, GOOD, styled};
 use crate::alert;
+use crate::app::removed;
 use crate::app::report::exit;
 use crate::clock::Clock;
 use crate::collect::{Endpoint, EndpointDefaults, Surroundings};
@@ -70,6 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 windows = config::occurrences(config, &around);
                 way = labels.as_ref().map(|labels| routes::preview(config, &rules.set, labels, around.now)).transpose()?;
                 problems.extend(config.targets.iter().filter_map(|target| unreadable_dsn(config, target)));
+                problems.extend(orphaned(config, &env, &name));
             }
             show_problems(problems.iter(), &loaded.sources);
             let errors = problems.iter().filter(|p| p.is_error()).count();
@@ -91,6 +94,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Channels that are gone although a service of this config, on this machine, owes them the end of an alert.
+fn orphaned(config: &Config, env: &Env, file: &str) -> Vec<Problem> {
+    let Ok(Some(store)) = existing_store(Some(config), env) else { return Vec::new() };
+    let gone = removed::orphaned(&store, |channel| config.channels.contains_key(channel)).unwrap_or_default();
+    gone.into_iter().map(|said| Problem::warning(file, None, said)).collect()
 }
 
 /// A connection string that cannot be read, at its place; nothing is connected to.

@@ -128,6 +128,17 @@ impl Store {
         Ok(())
     }
 
+    /// How many alerts that still live each channel was told of: their ends are owed to it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open_alerts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let sql = "SELECT channel, count(DISTINCT outbox.episode) FROM outbox
+                   JOIN alert ON alert.episode = outbox.episode AND alert.fingerprint = outbox.fingerprint
+                   WHERE outbox.state = 'delivered' AND outbox.kind <> 'resolved' GROUP BY channel";
+        Ok(self.count(sql, &[])?.into_iter().collect())
+    }
+
     fn count(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<(String, u64)>, StoreError> {
         let mut query = self.db.prepare_cached(sql)?;
         let rows = query.query_map(values, |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
