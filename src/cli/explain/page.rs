@@ -319,8 +319,8 @@ fn told(one: &Explanation, width: usize) -> String {
             lines.push(format!("{} {}{fallback}{detail}", said.kind, said.state));
         }
         if let Some((sent, reason, at)) = &part.choice {
-            let what = if *sent { "to be told" } else { "not told" };
-            lines.push(format!("{what} since {}: {}", clock(*at, one.at), safe(reason)));
+            let what = if *sent { "decided" } else { "not told since" };
+            lines.push(format!("{what} {}: {}", clock(*at, one.at), safe(reason)));
         }
         if let Some((at, error)) = &part.paused {
             lines.push(format!("channel paused since {}: {}", clock(*at, one.at), safe(error)));
