@@ -1,5 +1,6 @@
 //! What people type about alerts, as a shell sees it: explain, silences, acknowledgements, history, channels. No server is
-//! needed: a service's store is made by the same turn and commit that the service uses.
+//! needed: a service's store is made by the same turn and commit that the service uses. Long, because it is one list of
+//! whole-command examples on one story.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;

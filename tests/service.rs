@@ -1,5 +1,6 @@
 //! `run` against a real server, as a service manager and cron use it: signals, reloads, crashes, a server that goes
 //! away, two processes on one store. Everything is waited for by looking, within a bound.
+//! Long, because each example is a whole life of the process on the same few helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
